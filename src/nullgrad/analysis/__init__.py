@@ -1,0 +1,1 @@
+"""Estimators and the frozen read model that every surface prints."""

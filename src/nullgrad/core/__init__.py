@@ -1,0 +1,1 @@
+"""Values and decisions, without I/O, clocks or global randomness: the standard library only."""

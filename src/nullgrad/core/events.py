@@ -1,0 +1,150 @@
+"""Facts stated during a run, and how they are written down.
+
+An event is identified by the hash of its run, its scope and its body, so that a replay states the same
+events and adds nothing. Bodies carry whatever tells two events of one scope apart (step, variant).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Base of all events. `scope` is `canonical-arm#trial`, or "" for the run itself."""
+
+    kind: ClassVar[str] = ""
+    scope: str
+
+    def body(self) -> dict[str, Any]:
+        """The event as JSON values, without its scope."""
+        value = asdict(self)
+        del value["scope"]
+        return value
+
+    def canonical(self) -> str:
+        """The text that is hashed and stored."""
+        return json.dumps([self.kind, self.scope, self.body()], ensure_ascii=True, separators=(",", ":"), sort_keys=True)
+
+    def digest(self, run: str) -> str:
+        """Identity of the event in a run: SHA-256, 64 hexadecimal digits."""
+        return event_digest(run, self.canonical())
+
+
+def event_digest(run: str, canonical: str) -> str:
+    """SHA-256 over the run's identity and an event's canonical text."""
+    return hashlib.sha256(f"{run}\n{canonical}".encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class TrialStarted(Event):
+    """A trial begins from a prompt."""
+
+    kind: ClassVar[str] = "trial-started"
+    prompt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed(Event):
+    """A variant of a step was read from an optimizer's reply."""
+
+    kind: ClassVar[str] = "proposed"
+    step: int
+    variant: int
+    prompt: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalUnparsed(Event):
+    """A variant of a step could not be read: no prompt came of it."""
+
+    kind: ClassVar[str] = "proposal-unparsed"
+    step: int
+    variant: int
+    reason: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateScored(Event):
+    """A candidate was scored on validation.
+
+    `scores` follows the order of the validation examples; None where the call failed. `variant` is -1 for
+    the current prompt. `shown` are the scores that selection used, which differ under wrong or shuffled labels.
+    """
+
+    kind: ClassVar[str] = "candidate-scored"
+    step: int
+    variant: int
+    prompt: str
+    scores: tuple[float | None, ...]
+    shown: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StepDone(Event):
+    """A step ended with `prompt` as the current one; `variant` is -1 where the prompt was kept."""
+
+    kind: ClassVar[str] = "step-done"
+    step: int
+    variant: int
+    prompt: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrialDone(Event):
+    """A trial ended with its final prompt."""
+
+    kind: ClassVar[str] = "trial-done"
+    prompt: str
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class TestOpened(Event):
+    """The sealed test split is read for one prompt, after selection.
+
+    `purpose` is `seed`, `best` or `final` (of a trial).
+    """
+
+    kind: ClassVar[str] = "test-opened"
+    purpose: str
+    prompt: str
+
+
+@dataclass(frozen=True, slots=True)
+class TestScored(Event):
+    """The result of one reading of the test split: scores in the order of the examples, None where missing."""
+
+    kind: ClassVar[str] = "test-scored"
+    purpose: str
+    prompt: str
+    scores: tuple[float | None, ...]
+
+
+KINDS: dict[str, type[Event]] = {
+    cls.kind: cls
+    for cls in (
+        TrialStarted, Proposed, ProposalUnparsed, CandidateScored, StepDone, TrialDone, TestOpened, TestScored,
+    )
+}  # fmt: skip
+"""Every event by its kind."""
+
+
+def parse_event(canonical: str) -> Event:
+    """The event that `Event.canonical` wrote.
+
+    Raises:
+        ValueError: the kind is unknown or the body does not fit it.
+    """
+    kind, scope, body = json.loads(canonical)
+    if kind not in KINDS:
+        raise ValueError(f"unknown event kind {kind!r}")
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in body.items()}
+    try:
+        return KINDS[kind](scope=scope, **values)
+    except TypeError as error:
+        raise ValueError(f"event {kind!r}: {error}") from None

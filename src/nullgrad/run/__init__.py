@@ -1,0 +1,1 @@
+"""The only place that awaits: asking, driving generators, scheduling trials."""
