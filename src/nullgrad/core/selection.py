@@ -1,0 +1,50 @@
+"""Which of a step's variants becomes the current prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+
+Row = Sequence[float | None]
+"""Scores of one candidate on validation, in the order of the examples; None is missing."""
+
+KEEP = -1
+"""The current prompt stays."""
+
+
+def common_means(rows: Sequence[Row]) -> list[float] | None:
+    """Mean of each row over the examples that no row misses, None if there is no such example.
+
+    A failed call is missing: candidates are compared only where all of them were answered.
+    """
+    if not rows:
+        return None
+    places = [place for place in range(len(rows[0])) if all(row[place] is not None for row in rows)]
+    if not places:
+        return None
+    return [sum(row[place] or 0.0 for place in places) / len(places) for row in rows]
+
+
+def choose_best(variants: dict[int, Row], current: Row | None) -> int:
+    """The best variant by its mean score; ties go to the current prompt, then to the lowest number.
+
+    Args:
+        variants: rows of the variants that parsed, by number.
+        current: the row of the current prompt where it is a candidate (`validated`), else None (`best`).
+
+    Returns:
+        A variant's number, or `KEEP`.
+    """
+    numbers = sorted(variants)
+    rows = [variants[number] for number in numbers]
+    means = common_means([current, *rows] if current is not None else rows)
+    if means is None:
+        return KEEP
+    candidates = [KEEP, *numbers] if current is not None else numbers
+    best = max(means)
+    return candidates[means.index(best)]
+
+
+def choose_blindly(parsed: Sequence[int], stream: Random) -> int:
+    """One of the variants that parsed, without looking at a score; `KEEP` if none did."""
+    return stream.choice(sorted(parsed)) if parsed else KEEP

@@ -1,0 +1,116 @@
+"""Budgets that hold to within the calls in flight, with the sealed test set aside first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from nullgrad.core.chat import Usage
+from nullgrad.errors import BudgetReached
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the user allows for paid calls; None is no limit.
+
+    Attributes:
+        calls: number of calls.
+        tokens: prompt plus completion tokens.
+        usd: dollars.
+    """
+
+    calls: int | None = None
+    tokens: int | None = None
+    usd: Decimal | None = None
+
+
+@dataclass(slots=True)
+class Reserve:
+    """What is set aside for the sealed test, and still unspent."""
+
+    calls: int = 0
+    tokens: int = 0
+    usd: Decimal = Decimal(0)
+
+
+class Budget:
+    """Counts what is spent against the limits.
+
+    `admit` is asked before a call; what is in flight counts with the mean cost of the calls seen so far.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.calls = 0
+        self.tokens = 0
+        self.usd = Decimal(0)
+        self.in_flight = 0
+        self.reserve = Reserve()
+
+    def admit(self, *, reserved: bool) -> None:
+        """Take a place for one call.
+
+        Args:
+            reserved: whether the call belongs to what the reserve was made for.
+
+        Raises:
+            BudgetReached: the limits do not allow another call.
+        """
+        held = Reserve() if reserved else self.reserve
+        done = max(self.calls, 1)
+        mean_tokens = self.tokens / done
+        mean_usd = self.usd / done
+        limits = self.limits
+        if limits.calls is not None and self.calls + self.in_flight + held.calls + 1 > limits.calls:
+            raise _reached("calls", str(limits.calls), "--max-calls")
+        if limits.tokens is not None and self.tokens + self.in_flight * mean_tokens + held.tokens >= limits.tokens:
+            raise _reached("tokens", str(limits.tokens), "--max-tokens")
+        if limits.usd is not None and self.usd + self.in_flight * mean_usd + held.usd >= limits.usd:
+            raise _reached("dollars", str(limits.usd), "--max-usd")
+        self.in_flight += 1
+        if reserved:
+            self._release_one()
+
+    def settle(self, usage: Usage | None, usd: Decimal | None) -> None:
+        """Give the place back and book what the call cost; `usage` is None where it failed."""
+        self.in_flight -= 1
+        if usage is not None:
+            self.calls += 1
+            self.tokens += (usage.prompt or 0) + (usage.completion or 0)
+            self.usd += usd or Decimal(0)
+
+    def set_aside(self, reserve: Reserve) -> None:
+        """Keep `reserve` for the sealed test.
+
+        Raises:
+            BudgetReached: the limits are too small for it.
+        """
+        limits = self.limits
+        for name, need, limit, option in (
+            ("calls", reserve.calls, limits.calls, "--max-calls"),
+            ("tokens", reserve.tokens, limits.tokens, "--max-tokens"),
+            ("dollars", reserve.usd, limits.usd, "--max-usd"),
+        ):
+            if limit is not None and need > limit:
+                raise BudgetReached(
+                    f"The sealed test alone needs {need} {name}, and {option} allows {limit}.",
+                    "Nothing was asked: without the test there is no gain to report.",
+                    f"Raise {option}, or shrink split.test in the task.",
+                )
+        self.reserve = reserve
+
+    def _release_one(self) -> None:
+        left = self.reserve
+        if left.calls > 0:
+            share = 1 / left.calls
+            left.tokens -= int(left.tokens * share)
+            left.usd -= left.usd * Decimal(share)
+            left.calls -= 1
+
+
+def _reached(what: str, limit: str, option: str) -> BudgetReached:
+    return BudgetReached(
+        f"The budget of {limit} {what} is spent.",
+        "The run stopped; every reply paid for is in the ledger.",
+        f"Run the same command with a larger {option} to go on from there.",
+    )
