@@ -1,0 +1,48 @@
+# Every target sets up what it needs; `make demo` and `make test` are the two to begin with.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: install demo test lint type bench bench-demo docs lock clean
+
+install: $(STAMP)
+
+$(STAMP): requirements/lock.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "nullgrad needs Python 3.11 or newer; say make PYTHON=python3.11 install")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/lock.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $(STAMP)
+
+demo: install
+	$(BIN)/python scripts/demo.py
+
+test: install
+	$(BIN)/ruff check src tests scripts
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+lint: install
+	$(BIN)/ruff check src tests scripts
+	$(BIN)/ruff format --check src tests scripts
+	$(BIN)/lint-imports
+
+type: install
+	$(BIN)/mypy
+
+bench: install
+	$(BIN)/python scripts/bench.py
+
+bench-demo: install
+	$(BIN)/python scripts/bench_demo.py
+
+docs: install
+	$(BIN)/python scripts/docs.py
+
+lock:
+	uv pip compile pyproject.toml --extra local --extra parquet --group dev --python-version 3.11 \
+	  --no-header --no-emit-index-url --no-annotate -o requirements/lock.txt
+
+clean:
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache
