@@ -1,1 +1,1 @@
-"""Estimators and the frozen read model that every surface prints."""
+"""Estimators and the frozen results that every surface prints; imports core only."""

@@ -83,7 +83,10 @@ def _meaningless(arm: Arm) -> tuple[str, str] | None:
         if (arm.evaluation, arm.selection, arm.n, arm.validation_labels) != (
             "none", "naive", 1, "correct",
         ):  # fmt: skip
-            return "the seed prompt is not optimized, so there is nothing to evaluate or select", "Write seed."
+            return (
+                "the seed prompt is not optimized, so there is nothing to evaluate or select",
+                "Write seed.",
+            )
         return None
     if arm.update in PROMPT_ONLY and arm.evaluation != "none":
         return (
@@ -120,7 +123,11 @@ def parse_arm(text: str) -> Arm:
     update = _known(parts[0], UPDATES, "update", text)
     if update == "seed":
         if len(parts) > 1:
-            raise UserError(f"The arm {text!r} adds to the seed prompt, which is not optimized.", "Nothing was run.", "Write seed.")
+            raise UserError(
+                f"The arm {text!r} adds to the seed prompt, which is not optimized.",
+                "Nothing was run.",
+                "Write seed.",
+            )
         return SEED
     if update in PROMPT_ONLY and len(parts) == 1:
         parts = [update, "none", "naive"]
@@ -151,7 +158,9 @@ def parse_arm(text: str) -> Arm:
             "Nothing was run.",
             f"Write {selection}@3.",
         )
-    labels = _known(match["labels"] or "correct", ("correct", "wrong", "shuffled"), "kind of validation labels", text)
+    labels = _known(
+        match["labels"] or "correct", ("correct", "wrong", "shuffled"), "kind of validation labels", text
+    )
     return Arm(
         cast(Update, update),
         cast(Evaluation, evaluation),

@@ -59,7 +59,11 @@ def trial_calls(
     """
     if arm.update == "seed" or steps == 0:
         return Calls()
-    sizes = [len(batch_place(step, train, batch_size)) for step in range(1, steps + 1)] if arm.uses_examples else []
+    sizes = (
+        [len(batch_place(step, train, batch_size)) for step in range(1, steps + 1)]
+        if arm.uses_examples
+        else []
+    )
     forward = sum(sizes)
     if arm.update == "gradient":
         optimizer = sum(arm.n * (2 * size + 1) for size in sizes)

@@ -46,9 +46,7 @@ def evaluate(
         answer, verdict = "", "incorrect (no answer could be read from the output)"
     else:
         return ""
-    return setting.pack.piece(
-        "evaluation-label", {"expected": target, "answer": answer, "verdict": verdict}
-    )
+    return setting.pack.piece("evaluation-label", {"expected": target, "answer": answer, "verdict": verdict})
 
 
 def _verdict(score: float) -> str:

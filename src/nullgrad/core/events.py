@@ -27,7 +27,9 @@ class Event:
 
     def canonical(self) -> str:
         """The text that is hashed and stored."""
-        return json.dumps([self.kind, self.scope, self.body()], ensure_ascii=True, separators=(",", ":"), sort_keys=True)
+        return json.dumps(
+            [self.kind, self.scope, self.body()], ensure_ascii=True, separators=(",", ":"), sort_keys=True
+        )
 
     def digest(self, run: str) -> str:
         """Identity of the event in a run: SHA-256, 64 hexadecimal digits."""
@@ -45,6 +47,20 @@ class TrialStarted(Event):
 
     kind: ClassVar[str] = "trial-started"
     prompt: str
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRun(Event):
+    """The current prompt was run on a batch.
+
+    `examples` are ids; `scores` are true ones, None where the call failed, () where scoring would need a judge.
+    """
+
+    kind: ClassVar[str] = "batch-run"
+    step: int
+    examples: tuple[str, ...]
+    scores: tuple[float | None, ...]
+    unparsed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +90,7 @@ class CandidateScored(Event):
 
     `scores` follows the order of the validation examples; None where the call failed. `variant` is -1 for
     the current prompt. `shown` are the scores that selection used, which differ under wrong or shuffled labels.
+    `unparsed` counts the answers that could not be read.
     """
 
     kind: ClassVar[str] = "candidate-scored"
@@ -82,6 +99,7 @@ class CandidateScored(Event):
     prompt: str
     scores: tuple[float | None, ...]
     shown: tuple[float | None, ...]
+    unparsed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,18 +135,22 @@ class TestOpened(Event):
 
 @dataclass(frozen=True, slots=True)
 class TestScored(Event):
-    """The result of one reading of the test split: scores in the order of the examples, None where missing."""
+    """The result of one reading of the test split.
+
+    `scores` follows the order of the examples, None where missing; `unparsed` counts answers that could not be read.
+    """
 
     kind: ClassVar[str] = "test-scored"
     purpose: str
     prompt: str
     scores: tuple[float | None, ...]
+    unparsed: int
 
 
 KINDS: dict[str, type[Event]] = {
     cls.kind: cls
     for cls in (
-        TrialStarted, Proposed, ProposalUnparsed, CandidateScored, StepDone, TrialDone, TestOpened, TestScored,
+        TrialStarted, BatchRun, Proposed, ProposalUnparsed, CandidateScored, StepDone, TrialDone, TestOpened, TestScored,
     )
 }  # fmt: skip
 """Every event by its kind."""

@@ -32,7 +32,13 @@ class Output:
 
 
 def forward(
-    setting: Setting, candidate: Candidate, example: Example, split: str, pass_: int = 0, step: int = 0, variant: int = 0
+    setting: Setting,
+    candidate: Candidate,
+    example: Example,
+    split: str,
+    pass_: int = 0,
+    step: int = 0,
+    variant: int = 0,
 ) -> Generator[Effect, Any, Output]:
     """Ask the generator about one example and read its answer.
 
@@ -52,7 +58,9 @@ def forward(
     return Output(example, reply, view.scorer.read(reply.text), (split, pass_))
 
 
-def grade(setting: Setting, output: Output, target: str, step: int = 0, variant: int = 0) -> Generator[Effect, Any, Outcome]:
+def grade(
+    setting: Setting, output: Output, target: str, step: int = 0, variant: int = 0
+) -> Generator[Effect, Any, Outcome]:
     """Score an output against a target, which may be a corrupted one."""
     answer = output.answer
     if isinstance(answer, Failed | UnparsedAnswer):
@@ -80,6 +88,11 @@ def points(outcome: Outcome) -> float | None:
     if isinstance(outcome, Scored):
         return outcome.score
     return 0.0 if isinstance(outcome, UnparsedAnswer) else None
+
+
+def unparsed(outcomes: Sequence[Outcome | str]) -> int:
+    """How many outcomes (or answers) are the model's own unreadable ones."""
+    return sum(isinstance(outcome, UnparsedAnswer) for outcome in outcomes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,9 @@ class Scorer(Protocol):
         """0 to 1 for an answer that `read` returned; a scorer that asks raises `TypeError` here."""
         ...
 
-    def grade(self, answer: str, example: Example, target: str, judge: Judge) -> Generator[Effect, None, Outcome]:
+    def grade(
+        self, answer: str, example: Example, target: str, judge: Judge
+    ) -> Generator[Effect, None, Outcome]:
         """Score with questions to a model; pure scorers need not be called here."""
         ...
 
@@ -110,7 +112,9 @@ class Layout:
 
 def layout(*messages: tuple[MessageRole, str]) -> Layout:
     """A layout from role and text with the placeholders `{prompt}`, `{format}`, `{input}`."""
-    return Layout(tuple((role, Template.parse(text, ("prompt", "format", "input"))) for role, text in messages))
+    return Layout(
+        tuple((role, Template.parse(text, ("prompt", "format", "input"))) for role, text in messages)
+    )
 
 
 LAYOUTS: dict[str, Layout] = {

@@ -19,7 +19,7 @@ from nullgrad.core.events import (
     TrialDone,
     TrialStarted,
 )
-from nullgrad.core.forward import SplitScores, points, score_split
+from nullgrad.core.forward import SplitScores, points, score_split, unparsed
 from nullgrad.core.prompt import Candidate, Parsed, Unparsed
 from nullgrad.core.selection import KEEP, Row, choose_best, choose_blindly
 from nullgrad.core.setting import Setting
@@ -59,7 +59,9 @@ def run_trial(setting: Setting) -> Generator[Effect, Any, TrialResult]:
     arm, view, scope = setting.arm, setting.view, setting.scope
     current: Candidate = {"generator": view.seed_prompt}
     row: Row | None = None
-    told = shown_targets(view, arm.evaluation, view.train, setting.draws, "train") if arm.uses_examples else {}
+    told = (
+        shown_targets(view, arm.evaluation, view.train, setting.draws, "train") if arm.uses_examples else {}
+    )
     yield from emit(TrialStarted(scope, current["generator"]))
     for step in range(1, setting.steps + 1):
         batch: Batch = ()
@@ -67,7 +69,9 @@ def run_trial(setting: Setting) -> Generator[Effect, Any, TrialResult]:
             place = batch_place(step, len(view.train), setting.batch_size)
             examples = batch_of(view.train, place, setting.draws)
             batch = yield from batch_outputs(setting, current, examples, told, step, place.epoch)
-        guard = [_score_current(setting, current, step)] if arm.selection == "validated" and row is None else []
+        guard = (
+            [_score_current(setting, current, step)] if arm.selection == "validated" and row is None else []
+        )
         results = yield from parallel(
             [*guard, *(_variant(setting, current, batch, step, number) for number in range(arm.n))]
         )
@@ -82,7 +86,9 @@ def run_trial(setting: Setting) -> Generator[Effect, Any, TrialResult]:
         yield from emit(StepDone(scope, step, chosen, current["generator"]))
     yield from emit(TrialDone(scope, current["generator"], setting.steps))
     known = [score for score in row or () if score is not None]
-    return TrialResult(arm.canonical, setting.trial, current["generator"], sum(known) / len(known) if known else None)
+    return TrialResult(
+        arm.canonical, setting.trial, current["generator"], sum(known) / len(known) if known else None
+    )
 
 
 def _variant(
@@ -108,10 +114,14 @@ def _score_current(setting: Setting, current: Candidate, step: int) -> Generator
 def _validate(setting: Setting, candidate: Candidate, step: int, number: int) -> Generator[Effect, Any, Row]:
     view = setting.view
     shown = shown_targets(view, setting.arm.validation_labels, view.validation, setting.draws, "validation")
-    scores = yield from score_split(setting, candidate, "validation", view.validation, shown, step, max(number, 0))
+    scores = yield from score_split(
+        setting, candidate, "validation", view.validation, shown, step, max(number, 0)
+    )
     row = tuple(points(outcome) for outcome in scores.shown)
     true = tuple(points(outcome) for outcome in scores.true)
-    yield from emit(CandidateScored(setting.scope, step, number, candidate["generator"], true, row))
+    yield from emit(
+        CandidateScored(setting.scope, step, number, candidate["generator"], true, row, unparsed(scores.shown))
+    )
     return row
 
 
@@ -131,5 +141,5 @@ def run_test(
     yield from emit(TestOpened(setting.scope, purpose, prompt))
     scores = yield from score_split(setting, {"generator": prompt}, "test", test)
     row = tuple(points(outcome) for outcome in scores.shown)
-    yield from emit(TestScored(setting.scope, purpose, prompt, row))
+    yield from emit(TestScored(setting.scope, purpose, prompt, row, unparsed(scores.shown)))
     return scores

@@ -10,30 +10,49 @@ from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 from nullgrad.core.chat import Failed, Reply
-from nullgrad.core.effects import Effect, ask, parallel
+from nullgrad.core.effects import Effect, ask, emit, parallel
 from nullgrad.core.evaluation import evaluate
-from nullgrad.core.forward import Output, forward
+from nullgrad.core.events import BatchRun
+from nullgrad.core.forward import Output, forward, unparsed
 from nullgrad.core.prompt import Candidate, Parsed, Unparsed, parse_prompt
 from nullgrad.core.setting import Setting
-from nullgrad.core.task import Example
+from nullgrad.core.task import Example, UnparsedAnswer
 
 Batch = tuple[tuple[Output, str], ...]
 """The outputs of a batch, each with its evaluation in words."""
 
 
 def batch_outputs(
-    setting: Setting, candidate: Candidate, batch: Sequence[Example], shown: Mapping[str, str], step: int, epoch: int
+    setting: Setting,
+    candidate: Candidate,
+    batch: Sequence[Example],
+    shown: Mapping[str, str],
+    step: int,
+    epoch: int,
 ) -> Generator[Effect, Any, Batch]:
     """Run the current prompt on a batch and evaluate it; examples whose call failed are left out."""
 
-    def one(example: Example) -> Generator[Effect, Any, tuple[Output, str] | None]:
+    def one(example: Example) -> Generator[Effect, Any, tuple[Output, str]]:
         output = yield from forward(setting, candidate, example, "train", epoch, step)
         if isinstance(output.reply, Failed):
-            return None
+            return output, ""
         return output, (yield from evaluate(setting, output, shown, step))
 
     rows = yield from parallel(one(example) for example in batch)
-    return tuple(row for row in rows if row is not None)
+    answers = [output.answer for output, _ in rows]
+    ids = tuple(example.id for example in batch)
+    scores = () if setting.view.scorer.asks else tuple(_true_score(setting, output) for output, _ in rows)
+    yield from emit(BatchRun(setting.scope, step, ids, scores, unparsed(answers)))
+    return tuple(row for row in rows if isinstance(row[0].reply, Reply))
+
+
+def _true_score(setting: Setting, output: Output) -> float | None:
+    """Against the right target, whatever the evaluation tells the optimizer."""
+    if isinstance(output.answer, Failed):
+        return None
+    if isinstance(output.answer, UnparsedAnswer):
+        return 0.0
+    return setting.view.scorer.score(output.answer, output.example.target)
 
 
 def propose(
@@ -46,7 +65,9 @@ def propose(
     elif not batch:
         return Unparsed("no-feedback", "every call of the batch failed")
     elif update == "one-step":
-        reply = yield from _stage(setting, update, candidate, {"examples": _examples(setting, batch)}, step, variant)
+        reply = yield from _stage(
+            setting, update, candidate, {"examples": _examples(setting, batch)}, step, variant
+        )
     else:
         changes = yield from parallel(
             _chain(setting, candidate, output, evaluation, step, variant) for output, evaluation in batch
@@ -69,12 +90,24 @@ def _chain(
     """Stages one and two for one example: how the output, then the prompt, should change; "" where a call failed."""
     seen = {"input": output.example.input, "output": _text(output)}
     first = yield from _stage(
-        setting, "gradient-output", candidate, {**seen, "evaluation": evaluation}, step, variant, output.example.id
+        setting,
+        "gradient-output",
+        candidate,
+        {**seen, "evaluation": evaluation},
+        step,
+        variant,
+        output.example.id,
     )
     if isinstance(first, Failed) or not first.text.strip():
         return ""
     second = yield from _stage(
-        setting, "gradient-prompt", candidate, {**seen, "change": first.text.strip()}, step, variant, output.example.id
+        setting,
+        "gradient-prompt",
+        candidate,
+        {**seen, "change": first.text.strip()},
+        step,
+        variant,
+        output.example.id,
     )
     return "" if isinstance(second, Failed) else second.text.strip()
 
@@ -115,7 +148,12 @@ def _examples(setting: Setting, batch: Batch) -> str:
     return "\n\n".join(
         setting.pack.piece(
             "example",
-            {"number": str(number), "input": output.example.input, "output": _text(output), "evaluation": evaluation},
+            {
+                "number": str(number),
+                "input": output.example.input,
+                "output": _text(output),
+                "evaluation": evaluation,
+            },
         ).strip()
         for number, (output, evaluation) in enumerate(batch, 1)
     )

@@ -49,10 +49,14 @@ class Template:
             if token in ("{{", "}}"):
                 literal += token[0]
             elif match.group(1) is None:
-                raise TemplateError(f"a single {token!r} at character {match.start()}: double it to mean the brace")
+                raise TemplateError(
+                    f"a single {token!r} at character {match.start()}: double it to mean the brace"
+                )
             else:
                 if variables is not None and match.group(1) not in variables:
-                    raise TemplateError(f"variable {match.group(1)!r} is not declared (declared: {', '.join(variables)})")
+                    raise TemplateError(
+                        f"variable {match.group(1)!r} is not declared (declared: {', '.join(variables)})"
+                    )
                 parts += [literal, match.group(1)]
                 literal = ""
         parts.append(literal + text[position:])
@@ -100,7 +104,10 @@ class Words:
         A prefill loses its trailing space: chat templates trim it, and a token must not begin with it.
         """
         return tuple(
-            Message(role, template.render(values).rstrip() if role == "assistant" else template.render(values).strip())
+            Message(
+                role,
+                template.render(values).rstrip() if role == "assistant" else template.render(values).strip(),
+            )
             for role, template in self.messages
         )
 

@@ -27,7 +27,11 @@ def parse_words(name: str, source: str) -> Words:
     """
 
     def bad(problem: str) -> UserError:
-        return UserError(f"The template {name}.md cannot be used: {problem}.", "Nothing was run.", "Mend the template file.")
+        return UserError(
+            f"The template {name}.md cannot be used: {problem}.",
+            "Nothing was run.",
+            "Mend the template file.",
+        )
 
     if not source.startswith("---\n"):
         raise bad("it does not begin with a front matter between --- lines")
@@ -47,7 +51,9 @@ def parse_words(name: str, source: str) -> Words:
     def close() -> None:
         if role:
             try:
-                messages.append((cast(MessageRole, role), Template.parse("\n".join(lines).strip("\n"), declared)))
+                messages.append(
+                    (cast(MessageRole, role), Template.parse("\n".join(lines).strip("\n"), declared))
+                )
             except TemplateError as error:
                 raise bad(str(error)) from None
 
@@ -60,7 +66,9 @@ def parse_words(name: str, source: str) -> Words:
     close()
     if not messages:
         raise bad("it has no section (# system, # user or # assistant)")
-    words = Words(name, tuple(messages), front["reply"], tuple(front.get("stop") or ()), front.get("max_tokens"))
+    words = Words(
+        name, tuple(messages), front["reply"], tuple(front.get("stop") or ()), front.get("max_tokens")
+    )
     unused = set(declared) - words.variables
     if unused:
         raise bad(f"variable {sorted(unused)[0]!r} is declared and not used")
@@ -75,7 +83,9 @@ def load_pack(name: str) -> Pack:
         UserError: there is no such pack, or a file of it cannot be used.
     """
     if name not in PACKS:
-        raise UserError(f"There is no pack of words {name!r}.", "Nothing was run.", f"Known: {', '.join(PACKS)}.")
+        raise UserError(
+            f"There is no pack of words {name!r}.", "Nothing was run.", f"Known: {', '.join(PACKS)}."
+        )
     words: dict[str, Words] = {}
     digest = hashlib.sha256()
     for stem in (*STAGES, *PIECES):

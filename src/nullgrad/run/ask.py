@@ -193,7 +193,9 @@ class Asker:
             raise
         except Exception as error:
             lane.limiter.in_flight -= 1
-            self._abort(EndpointError(f"The model {lane.model.name!r} raised {type(error).__name__}: {error}."))
+            self._abort(
+                EndpointError(f"The model {lane.model.name!r} raised {type(error).__name__}: {error}.")
+            )
         else:
             lane.limiter.in_flight -= 1
             lane.limiter.succeeded()
@@ -263,7 +265,13 @@ class Asker:
 
     def _check_alive(self, lane: _Lane) -> None:
         """When only withheld failures are left: a few after many successes are the requests' own, else the endpoint is down."""
-        if not lane.withheld or lane.queue or lane.pausing or lane.limiter.in_flight or self._fatal is not None:
+        if (
+            not lane.withheld
+            or lane.queue
+            or lane.pausing
+            or lane.limiter.in_flight
+            or self._fatal is not None
+        ):
             return
         if lane.successes and len(lane.withheld) <= max(1, lane.successes // 20):
             self._release(lane, before=None)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from nullgrad.core.chat import Usage
-from nullgrad.errors import BudgetReached
+from nullgrad.errors import BudgetReached, UserError
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Reserve:
 
 
 class Budget:
-    """Counts what is spent against the limits.
+    """Counts what is spent against the limits; `unpriced` counts calls whose price is unknown.
 
     `admit` is asked before a call; what is in flight counts with the mean cost of the calls seen so far.
     """
@@ -44,6 +44,7 @@ class Budget:
         self.calls = 0
         self.tokens = 0
         self.usd = Decimal(0)
+        self.unpriced = 0
         self.in_flight = 0
         self.reserve = Reserve()
 
@@ -63,7 +64,10 @@ class Budget:
         limits = self.limits
         if limits.calls is not None and self.calls + self.in_flight + held.calls + 1 > limits.calls:
             raise _reached("calls", str(limits.calls), "--max-calls")
-        if limits.tokens is not None and self.tokens + self.in_flight * mean_tokens + held.tokens >= limits.tokens:
+        if (
+            limits.tokens is not None
+            and self.tokens + self.in_flight * mean_tokens + held.tokens >= limits.tokens
+        ):
             raise _reached("tokens", str(limits.tokens), "--max-tokens")
         if limits.usd is not None and self.usd + self.in_flight * mean_usd + held.usd >= limits.usd:
             raise _reached("dollars", str(limits.usd), "--max-usd")
@@ -78,12 +82,13 @@ class Budget:
             self.calls += 1
             self.tokens += (usage.prompt or 0) + (usage.completion or 0)
             self.usd += usd or Decimal(0)
+            self.unpriced += usd is None
 
     def set_aside(self, reserve: Reserve) -> None:
         """Keep `reserve` for the sealed test.
 
         Raises:
-            BudgetReached: the limits are too small for it.
+            UserError: the limits are too small for it.
         """
         limits = self.limits
         for name, need, limit, option in (
@@ -92,7 +97,7 @@ class Budget:
             ("dollars", reserve.usd, limits.usd, "--max-usd"),
         ):
             if limit is not None and need > limit:
-                raise BudgetReached(
+                raise UserError(
                     f"The sealed test alone needs {need} {name}, and {option} allows {limit}.",
                     "Nothing was asked: without the test there is no gain to report.",
                     f"Raise {option}, or shrink split.test in the task.",

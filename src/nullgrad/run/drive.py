@@ -38,7 +38,11 @@ class _Node:
     __slots__ = ("children", "finish", "generator", "live", "parent", "pending", "results", "slot")
 
     def __init__(
-        self, generator: Generator[Effect, Any, Any], parent: _Node | None, slot: int, finish: Callable[[Any, BaseException | None], None] | None = None
+        self,
+        generator: Generator[Effect, Any, Any],
+        parent: _Node | None,
+        slot: int,
+        finish: Callable[[Any, BaseException | None], None] | None = None,
     ) -> None:
         self.generator = generator
         self.parent = parent

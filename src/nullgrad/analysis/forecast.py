@@ -1,0 +1,135 @@
+"""Before a token is spent: calls by role, tokens, dollars, and the smallest gain that the test split resolves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from nullgrad.analysis.intervals import resolvable_gain
+from nullgrad.core.calls import Calls
+from nullgrad.core.chat import Role, Usage
+from nullgrad.core.plan import Plan
+
+CHARACTERS_PER_TOKEN = 4
+"""A rule of thumb for English; forecasts made with it are marked as estimates."""
+
+REPLY_TOKENS = 300
+"""Assumed length of a free reply where no limit is set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a run will ask and about what it costs.
+
+    Attributes:
+        main: calls asked by the main arm and its sealed test; exact when every rewrite parses.
+        controls: calls asked by controls; shared requests are paid once, so that less is paid.
+        test: calls of the sealed test, part of `main`.
+        prompt_tokens, completion_tokens: estimates over all calls asked.
+        test_tokens: estimate for the sealed test.
+        usd: estimate in dollars, None where a price is unknown.
+        test_usd: of the sealed test.
+        resolvable: half-width of the gain's interval in points, if a fifth of the answers changes.
+        test_examples: size of the test split.
+    """
+
+    main: Calls
+    controls: Calls
+    test: Calls
+    prompt_tokens: int
+    completion_tokens: int
+    test_tokens: int
+    usd: Decimal | None
+    test_usd: Decimal | None
+    resolvable: float
+    test_examples: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values."""
+        roles = {
+            name: {"generator": calls.generator, "optimizer": calls.optimizer, "critic": calls.critic}
+            for name, calls in (("main", self.main), ("controls", self.controls))
+        }
+        return {
+            "calls": {"asked": (self.main + self.controls).total, **roles, "sealed_test": self.test.total},
+            "tokens_estimate": {"prompt": self.prompt_tokens, "completion": self.completion_tokens},
+            "usd_estimate": None if self.usd is None else float(self.usd),
+            "resolvable_gain_points": round(self.resolvable, 2),
+            "test_examples": self.test_examples,
+        }
+
+
+Price = Callable[[str, Usage], Decimal | None]
+
+
+def forecast(plan: Plan, price: Price) -> Forecast:
+    """Forecast a plan; `price` gives dollars of a usage by a model's identity, None where unknown."""
+    view = plan.task.view
+    readings = 1 if plan.steps == 0 else 2
+    test = plan.reading * readings
+    every = plan.main_calls + plan.control_calls
+    sample = (*view.train, *view.validation, *plan.task.test)[:200]
+    forward = _mean_tokens(
+        [sum(len(message.content) for message in view.messages(view.seed_prompt, one)) for one in sample]
+    )
+    batch = plan.batch_size * forward if plan.arm.uses_examples else 0
+    prompt = {"generator": forward, "optimizer": 250 + batch, "critic": 250 + forward}
+    usages: dict[Role, Usage] = {
+        "generator": Usage(prompt["generator"], _reply(plan, "generator")),
+        "optimizer": Usage(prompt["optimizer"], _reply(plan, "optimizer")),
+        "critic": Usage(prompt["critic"], _reply(plan, "critic")),
+    }
+
+    def tokens(calls: Calls) -> tuple[int, int]:
+        counts: dict[Role, int] = {
+            "generator": calls.generator,
+            "optimizer": calls.optimizer,
+            "critic": calls.critic,
+        }
+        return (
+            sum(count * (usages[role].prompt or 0) for role, count in counts.items()),
+            sum(count * (usages[role].completion or 0) for role, count in counts.items()),
+        )
+
+    def dollars(calls: Calls) -> Decimal | None:
+        total = Decimal(0)
+        counts: tuple[tuple[Role, int], ...] = (
+            ("generator", calls.generator),
+            ("optimizer", calls.optimizer),
+            ("critic", calls.critic),
+        )
+        for role, count in counts:
+            if count:
+                one = price(plan.cast[role].model, usages[role])
+                if one is None:
+                    return None
+                total += one * count
+        return total
+
+    asked = tokens(every)
+    return Forecast(
+        plan.main_calls,
+        plan.control_calls,
+        test,
+        asked[0],
+        asked[1],
+        sum(tokens(test)),
+        dollars(every),
+        dollars(test),
+        100 * resolvable_gain(len(plan.task.test)),
+        len(plan.task.test),
+    )
+
+
+def _mean_tokens(lengths: list[int]) -> int:
+    return max(1, round(sum(lengths) / max(1, len(lengths)) / CHARACTERS_PER_TOKEN))
+
+
+def _reply(plan: Plan, role: Role) -> int:
+    player = plan.cast[role]
+    if role == "generator" and player.constrains and plan.task.view.constrained:
+        return 4
+    limit = player.sampling.max_tokens
+    return min(limit, REPLY_TOKENS) if limit else REPLY_TOKENS

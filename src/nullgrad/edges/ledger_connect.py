@@ -1,0 +1,166 @@
+"""Connections to a ledger's file, and SQLite's errors in words."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+from pathlib import Path
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import StaticPool
+
+from nullgrad.errors import LedgerError
+
+_CACHE_SIZE = -8192
+"""Pages kept by a connection: 8 MiB (SQLite counts KiB as negative)."""
+
+
+def connect(path: Path, *, read_only: bool = False, busy_seconds: float = 30.0) -> sqlite3.Connection:
+    """A connection in WAL mode that begins and ends transactions only where it is told to.
+
+    synchronous=NORMAL: a commit is in the operating system's hands, so it outlives a killed process; a power
+    failure can lose the commits since the last checkpoint, and leaves a consistent file.
+
+    Raises:
+        sqlite3.Error, OSError: see `ledger_error`.
+        LedgerError: the file system cannot hold a ledger.
+    """
+    if read_only:
+        return _connect_to_read(path, busy_seconds)
+    connection = _open(path, "mode=rwc", busy_seconds)
+    try:
+        mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        if mode != "wal":
+            raise LedgerError(
+                f"The file system of {path} does not support SQLite's write-ahead log.",
+                "Nothing was written.",
+                "Put the ledger on a local disk.",
+            )
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(f"PRAGMA cache_size = {_CACHE_SIZE}")
+        connection.execute(f"PRAGMA journal_size_limit = {64 * 1024 * 1024}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _connect_to_read(path: Path, busy_seconds: float) -> sqlite3.Connection:
+    """Read, also from a medium where SQLite cannot create its shared memory."""
+    if not path.exists():
+        raise LedgerError(
+            f"There is no ledger at {path}.", "Nothing was read.", "Check the path; nullgrad run creates one."
+        )
+    connection = _open(path, "mode=ro", busy_seconds)
+    try:
+        connection.execute("SELECT 1 FROM sqlite_master").fetchall()
+    except sqlite3.OperationalError as error:
+        connection.close()
+        log = path.with_name(path.name + "-wal")
+        unwritable = _code(error) in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+        # With commits left in the log, `immutable` would show an older state as if it were all.
+        if not unwritable or not os.access(path, os.R_OK) or (log.exists() and log.stat().st_size):
+            raise
+        connection = _open(path, "mode=ro&immutable=1", busy_seconds)
+    connection.execute("PRAGMA query_only = 1")
+    connection.execute(f"PRAGMA cache_size = {_CACHE_SIZE}")
+    return connection
+
+
+def _open(path: Path, options: str, busy_seconds: float) -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?{options}",
+        uri=True,
+        timeout=busy_seconds,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=32,
+    )
+
+
+def engine_of(connection: sqlite3.Connection, *, writes: bool) -> Engine:
+    """SQLAlchemy over one open connection; a writing transaction takes its lock at the beginning, never midway."""
+    engine = create_engine("sqlite+pysqlite://", creator=lambda: connection, poolclass=StaticPool)
+    begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
+    return engine
+
+
+def ledger_error(path: Path, error: BaseException) -> LedgerError:
+    """What a failure of SQLite or of the file system means to a user."""
+    if isinstance(error, LedgerError):
+        return error
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    code, name = _code(cause), getattr(cause, "sqlite_errorname", "")
+    stays = "What was committed before stays."
+    if code == sqlite3.SQLITE_FULL or name == "SQLITE_IOERR_SHMSIZE" or _is_full(cause):
+        return LedgerError(
+            f"The disk of the ledger {path} is full.",
+            f"The last group of replies is not recorded. {stays}",
+            "Free some space, then run the same command again to go on.",
+        )
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return LedgerError(
+            f"The ledger {path} stayed locked by another process.",
+            f"Nothing was written just now. {stays}",
+            "Let the other process finish or end it, then run the same command again.",
+        )
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH) or _is_forbidden(cause):
+        return LedgerError(
+            f"The ledger {path} cannot be written: the file or its directory is read-only.",
+            f"Nothing was written. {stays}",
+            "Give yourself the right to write there, or choose another place with --ledger.",
+        )
+    if code == sqlite3.SQLITE_CANTOPEN or isinstance(cause, OSError):
+        return LedgerError(
+            f"The ledger {path} cannot be opened: {_why_not_opened(path, cause)}.",
+            "Nothing was read or written.",
+            "Check the path and the rights on its directory, or choose another place with --ledger.",
+        )
+    if code == sqlite3.SQLITE_NOTADB:
+        return LedgerError(
+            f"{path} is no ledger: it is not an SQLite database.",
+            "Nothing was read or written.",
+            "Give the path of a ledger, or of a file that does not exist yet.",
+        )
+    if code == sqlite3.SQLITE_CORRUPT or isinstance(cause, ValueError):
+        return LedgerError(
+            f"The ledger {path} is damaged: {_plain(cause)}.",
+            "It cannot be trusted, and nothing more was written to it.",
+            "Run nullgrad verify to see what differs, and go back to a copy.",
+        )
+    return LedgerError(
+        f"The ledger {path} failed: {_plain(cause)}.",
+        f"The last group of replies is not recorded. {stays}",
+        "Check the disk and the file with nullgrad verify, then run the same command again.",
+    )
+
+
+def _code(error: BaseException) -> int:
+    """SQLite's primary result code, -1 for other errors."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return -1 if code is None else int(code) & 0xFF
+
+
+def _is_full(error: BaseException) -> bool:
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def _is_forbidden(error: BaseException) -> bool:
+    return isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+def _why_not_opened(path: Path, error: BaseException) -> str:
+    if path.is_dir():
+        return "it is a directory"
+    if isinstance(error, OSError):
+        return f"{error.filename}: {(error.strerror or str(error)).lower()}"
+    if path.parent.is_dir() and not os.access(path.parent, os.W_OK):
+        return "its directory is read-only"
+    return _plain(error)
+
+
+def _plain(error: BaseException) -> str:
+    return str(error).strip().rstrip(".")
