@@ -1,3 +1,21 @@
 """nullgrad optimizes prompts for language models and tells what the improvement is made of."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from nullgrad.api import Optimization, OptimizeResult, Spending, aoptimize, load_task, optimize
+
+__all__ = ["Optimization", "OptimizeResult", "Spending", "__version__", "aoptimize", "load_task", "optimize"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the API on first use: importing the package alone imports no database, SDK or SciPy."""
+    if name in __all__:
+        from nullgrad import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module 'nullgrad' has no attribute {name!r}")

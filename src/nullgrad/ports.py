@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from nullgrad.core.chat import Failed, Reply, Request
 from nullgrad.core.effects import About
@@ -73,6 +73,7 @@ class Record:
     seconds: float
 
 
+@runtime_checkable
 class Ledger(Protocol):
     """The append-only record of replies and facts. Methods are called from one thread at a time."""
 

@@ -132,15 +132,21 @@ class Ladder:
     reason: str = ""
 
 
-def ladder_attribution(rungs: Sequence[Rung], side: Sequence[Arm], blocks: Sequence[Block], top: Arm) -> Ladder:
+def ladder_attribution(
+    rungs: Sequence[Rung], side: Sequence[Arm], blocks: Sequence[Block], top: Arm
+) -> Ladder:
     """Effects of the rungs over blocks that are complete in every rung (STATISTICS, Attribution)."""
     names = [rung.arm.canonical for rung in rungs]
     usable = [block for block in blocks if all(block.scores.get(name) is not None for name in names)]
     if len(usable) < LEAST_BLOCKS:
         reason = (
-            "one draw per arm: not attributable" if usable else "no block is complete in every rung: not attributable"
+            "one draw per arm: not attributable"
+            if usable
+            else "no block is complete in every rung: not attributable"
         )
-        return Ladder(len(usable), (), (), f"{reason} ({len(usable)} complete of {LEAST_BLOCKS} blocks needed)")
+        return Ladder(
+            len(usable), (), (), f"{reason} ({len(usable)} complete of {LEAST_BLOCKS} blocks needed)"
+        )
     scores = {name: [block.scores[name] or 0.0 for block in usable] for name in names}
     level = 1 - 0.05 / max(1, len(rungs) - 1)
     steps = [Step(rungs[0].ingredient, names[0], fmean(scores[names[0]]))]

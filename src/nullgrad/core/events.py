@@ -147,10 +147,19 @@ class TestScored(Event):
     unparsed: int
 
 
+@dataclass(frozen=True, slots=True)
+class Reported(Event):
+    """What a run reported, as JSON without what this or that command paid."""
+
+    kind: ClassVar[str] = "reported"
+    result: str
+
+
 KINDS: dict[str, type[Event]] = {
     cls.kind: cls
     for cls in (
         TrialStarted, BatchRun, Proposed, ProposalUnparsed, CandidateScored, StepDone, TrialDone, TestOpened, TestScored,
+        Reported,
     )
 }  # fmt: skip
 """Every event by its kind."""

@@ -85,7 +85,11 @@ class Budget:
             self.unpriced += usd is None
 
     def set_aside(self, reserve: Reserve) -> None:
-        """Keep `reserve` for the sealed test.
+        """Keep `reserve` for the sealed test; an empty one gives back what is left of it."""
+        self.reserve = reserve
+
+    def check(self, reserve: Reserve) -> None:
+        """Refuse limits that cannot pay for the sealed test.
 
         Raises:
             UserError: the limits are too small for it.
@@ -102,7 +106,6 @@ class Budget:
                     "Nothing was asked: without the test there is no gain to report.",
                     f"Raise {option}, or shrink split.test in the task.",
                 )
-        self.reserve = reserve
 
     def _release_one(self) -> None:
         left = self.reserve

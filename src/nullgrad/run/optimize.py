@@ -24,7 +24,6 @@ async def optimize(plan: Plan, session: Session, reserve: Reserve) -> Facts:
         reserve: what the sealed test will cost; set aside before anything is asked.
 
     Raises:
-        UserError: the limits are too small for the sealed test.
         EndpointError: nothing answers; what is recorded stays.
     """
     session.budget.set_aside(reserve)
@@ -119,13 +118,17 @@ async def _controls(plan: Plan, session: Session) -> tuple[tuple[Block, ...], Bu
 async def _block(plan: Plan, session: Session, trial: int) -> Block | BudgetReached:
     """One trial number over all arms; every final prompt is tested with the block's draws."""
     arms: tuple[Arm, ...] = (plan.arm, *plan.control_arms)
-    results, stopped = await session.drive_all([run_trial(plan.setting(arm, trial)) for arm in plan.control_arms])
+    results, stopped = await session.drive_all(
+        [run_trial(plan.setting(arm, trial)) for arm in plan.control_arms]
+    )
     if stopped is not None:
         return stopped
     finals: Mapping[Arm, str] = {SEED: plan.task.view.seed_prompt, **_finals(plan, session, trial, results)}
     readings, stopped = await session.drive_all(
         [
-            run_test(plan.setting(arm, trial), finals[arm], "seed" if arm == SEED else "final", plan.task.test)
+            run_test(
+                plan.setting(arm, trial), finals[arm], "seed" if arm == SEED else "final", plan.task.test
+            )
             for arm in (SEED, *arms)
         ]
     )
@@ -140,9 +143,7 @@ async def _block(plan: Plan, session: Session, trial: int) -> Block | BudgetReac
     )
 
 
-def _finals(
-    plan: Plan, session: Session, trial: int, results: list[TrialResult | None]
-) -> dict[Arm, str]:
+def _finals(plan: Plan, session: Session, trial: int, results: list[TrialResult | None]) -> dict[Arm, str]:
     """Final prompt of each arm of a block; the main arm's trials are complete before controls begin."""
     main = standings(session.log.events)[f"{plan.arm.canonical}#{trial}"]
     finals = {plan.arm: main.prompt}

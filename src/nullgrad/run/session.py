@@ -138,7 +138,9 @@ class Session:
         Returns:
             Results in order, and the budget's error if it stopped one.
         """
-        tasks: list[asyncio.Task[T]] = [asyncio.create_task(self.drive(generator)) for generator in generators]
+        tasks: list[asyncio.Task[T]] = [
+            asyncio.create_task(self.drive(generator)) for generator in generators
+        ]
         try:
             done = await asyncio.gather(*(_until_budget(task) for task in tasks))
         except BaseException:

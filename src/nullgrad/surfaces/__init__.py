@@ -1,1 +1,1 @@
-"""What people see: they format and decide nothing."""
+"""What people look at: they format what the API hands them and decide nothing."""

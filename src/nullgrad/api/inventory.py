@@ -1,0 +1,128 @@
+"""Tasks, models and ledgers: what is there, and how to get more of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from nullgrad.core.events import Reported
+from nullgrad.core.task import Task
+from nullgrad.edges.ledger import open_ledger
+from nullgrad.errors import UserError
+
+Notice = Callable[[str], None]
+
+
+def load_task(ref: str, **overrides: Any) -> Task:
+    """A task from a task file, a data file with its columns named, or the name of a shipped or fetched task.
+
+    Raises:
+        UserError: it cannot be found, read or used.
+    """
+    from nullgrad.edges.shipped import resolve_task
+
+    return resolve_task(ref, **overrides)
+
+
+def list_tasks() -> list[Any]:
+    """Every task by name: shipped, procedural and fetchable, with a description and whether it is here."""
+    from nullgrad.edges.shipped import list_tasks as listing
+
+    return list(listing())
+
+
+def fetch_task(name: str, on_notice: Notice) -> Path:
+    """Fetch a task from its publisher into the cache; returns the file.
+
+    Raises:
+        UserError: no such task, no network, or the file is not the one that is known.
+    """
+    from nullgrad.edges.publishers import fetch_task as fetch
+
+    return fetch(name, on_notice=on_notice)
+
+
+def scaffold_task(
+    data: Path,
+    out: Path | None = None,
+    *,
+    input: str | None = None,
+    target: str | None = None,
+    force: bool = False,
+) -> Path:
+    """Write a commented task file for a data file, guessed from its columns.
+
+    Raises:
+        UserError: the data cannot be read, or the file exists and `force` is not set.
+    """
+    from nullgrad.edges.shipped import scaffold_task as scaffold
+
+    return scaffold(data, out, input=input, target=target, force=force)
+
+
+def list_models() -> list[Any]:
+    """Kinds of models and known weights, with prices where they are known."""
+    from nullgrad.edges.models import list_models as listing
+
+    return list(listing())
+
+
+def fetch_weights(name: str, on_notice: Notice) -> Path:
+    """Fetch the weights of a known local model into the cache; returns the file.
+
+    Raises:
+        UserError: unknown name, no network, or the wrong hash.
+    """
+    from nullgrad.edges.local import fetch_weights as fetch
+
+    return fetch(name, on_notice)
+
+
+def verify_ledger(ledger: Path, on_progress: Callable[[str, int, int], None] | None = None) -> Any:
+    """Re-derive every hash and every folded state of a ledger; returns a report with its problems.
+
+    Raises:
+        UserError: there is no such ledger, or it cannot be opened.
+    """
+    from nullgrad.edges.ledger_verify import verify
+
+    if not ledger.exists():
+        raise UserError(
+            f"There is no ledger at {ledger}.", "There is nothing to verify.", "Give --ledger FILE."
+        )
+    return verify(ledger, on_progress)
+
+
+def last_report(ledger: Path, run: str | None = None) -> Mapping[str, Any]:
+    """What a run reported, by its identity (or a beginning of it), or the last run's.
+
+    Raises:
+        UserError: there is no such ledger or run, or it has not reported yet.
+    """
+    if not ledger.exists():
+        raise UserError(
+            f"There is no ledger at {ledger}.",
+            "There is nothing to export.",
+            "Give --ledger FILE, or a result file.",
+        )
+    book = open_ledger(ledger, read_only=True)
+    try:
+        found: str | None = None
+        for row in reversed(book.runs()):
+            if run is None or row.run.startswith(run):
+                for event in book.events(row.run):
+                    if isinstance(event, Reported):
+                        found = event.result
+                if found is not None:
+                    value: Mapping[str, Any] = json.loads(found)
+                    return value
+    finally:
+        book.close()
+    which = f"no run {run!r} that has reported" if run else "no run that has reported"
+    raise UserError(
+        f"The ledger {ledger} holds {which}.",
+        "There is nothing to export.",
+        "Run nullgrad optimize to its end first.",
+    )

@@ -1,0 +1,256 @@
+"""`optimize`: a better prompt, its sealed-test gain, and what the gain is made of."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import nullgrad
+from nullgrad.analysis.forecast import Forecast, forecast
+from nullgrad.analysis.result import OptimizeResult, analyse
+from nullgrad.core.arms import parse_arm
+from nullgrad.core.chat import Failed, Reply, Sampling, Usage
+from nullgrad.core.effects import About
+from nullgrad.core.events import Event, Reported
+from nullgrad.core.plan import Controls, Plan
+from nullgrad.core.setting import Cast, RoleModel
+from nullgrad.core.task import Task
+from nullgrad.edges.ledger import open_ledger
+from nullgrad.edges.models import default_pack, open_model
+from nullgrad.edges.packs import load_pack
+from nullgrad.edges.prices import price_table
+from nullgrad.edges.shipped import resolve_task
+from nullgrad.errors import UserError
+from nullgrad.ports import Ledger, Model, Observer
+from nullgrad.run.budget import Limits, Reserve
+from nullgrad.run.optimize import optimize as run_optimize
+from nullgrad.run.session import Session
+
+DEFAULT_ARM = "gradient/correct/validated@3"
+DEFAULT_LEDGER = Path(".nullgrad") / "ledger.db"
+WHY_TRIALS = 5
+"""Trials of `--why`."""
+
+
+class Quiet:
+    """An observer that says nothing."""
+
+    def on_event(self, event: Event) -> None:
+        """Nothing."""
+
+    def on_answer(self, about: About, answer: Reply | Failed, source: str) -> None:
+        """Nothing."""
+
+    def on_notice(self, text: str) -> None:
+        """Nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """What one command may spend on paid calls; None is no limit.
+
+    Attributes:
+        calls: number of calls.
+        tokens: prompt plus completion tokens.
+        usd: dollars; needs a known price.
+    """
+
+    calls: int | None = None
+    tokens: int | None = None
+    usd: float | None = None
+
+
+class Optimization:
+    """One optimization, ready to be forecast and run; building it asks nothing.
+
+    Args:
+        task: a loaded task, or what `load_task` takes (a task file, or a task's name).
+        model: the generator, such as `openai/gpt-4o-mini` or `local:smollm2-135m`; or a `Model`.
+        optimizer_model, critic_model: the other roles, the generator's model if None.
+        base_url: of OpenAI-compatible endpoints; None takes OPENAI_BASE_URL, else the official one.
+        endpoint_name: under which replies are known, so that they survive a server's move; None takes the URL.
+        arm: `update/evaluation/selection`.
+        steps: update steps per trial.
+        batch_size: training examples per step.
+        trials: complete optimizations of the arm; None is 1, or 5 with `why`.
+        controls: `none`, `standard` (the ladder) or `full` (with side arms); None is `none`, or `standard` with `why`.
+        why: short for controls standard and five trials.
+        seed: the study's seed.
+        concurrency: calls in flight per model at most.
+        temperature, top_p, max_tokens: sent only if set; they apply to every role.
+        optimizer_temperature: the optimizer's own, `temperature` if None.
+        send_seed: whether draws are sent as `seed`.
+        pack: `standard` or `compact`; None chooses by the optimizer's size.
+        spending: the budget of this command.
+        on_failure: `missing` (a failed call is missing) or `suspend` (the run stops there).
+
+    Raises:
+        UserError: anything that cannot be run as asked.
+    """
+
+    def __init__(
+        self,
+        task: Task | str | Path,
+        *,
+        model: str | Model,
+        optimizer_model: str | Model | None = None,
+        critic_model: str | Model | None = None,
+        base_url: str | None = None,
+        endpoint_name: str | None = None,
+        arm: str = DEFAULT_ARM,
+        steps: int = 10,
+        batch_size: int = 3,
+        trials: int | None = None,
+        controls: Controls | None = None,
+        why: bool = False,
+        seed: int = 0,
+        concurrency: int = 32,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        max_tokens: int | None = None,
+        optimizer_temperature: float | None = None,
+        send_seed: bool = True,
+        pack: str | None = None,
+        spending: Spending | None = None,
+        on_failure: str = "missing",
+    ) -> None:
+        if concurrency < 1:
+            raise UserError(f"--concurrency is {concurrency}.", "Nothing was run.", "Give 1 or more.")
+        self.task = task if isinstance(task, Task) else resolve_task(str(task))
+        specs = {"generator": model, "optimizer": optimizer_model or model, "critic": critic_model or model}
+        self._opened: dict[str, Model] = {}
+        self._named: dict[str, Model] = {}
+        for role, spec in specs.items():
+            self._named[role] = self._model(spec, base_url, endpoint_name, send_seed)
+        sampling = Sampling(temperature, top_p, max_tokens)
+        optimizer_sampling = (
+            sampling if optimizer_temperature is None else Sampling(optimizer_temperature, top_p, max_tokens)
+        )
+        cast = Cast(
+            self._role("generator", sampling),
+            self._role("optimizer", optimizer_sampling),
+            self._role("critic", sampling),
+        )
+        self.plan = Plan(
+            task=self.task,
+            arm=parse_arm(arm),
+            steps=steps,
+            batch_size=batch_size,
+            trials=trials if trials is not None else (WHY_TRIALS if why else 1),
+            controls=controls or ("standard" if why else "none"),
+            seed=seed,
+            cast=cast,
+            pack=load_pack(pack or default_pack(self._named["optimizer"].name)),
+        )
+        self._spending = spending or Spending()
+        self._concurrency = concurrency
+        self._on_failure = on_failure
+        self._prices = price_table()
+        if self._spending.usd is not None:
+            for role in ("generator", "optimizer"):
+                if self._price(self._named[role].identity, Usage(1000, 1000)) is None:
+                    raise UserError(
+                        f"The price of {self._named[role].name} is unknown.",
+                        "--max-usd cannot be held, so nothing was run.",
+                        "Use --max-calls or --max-tokens.",
+                    )
+
+    def _model(
+        self, spec: str | Model, base_url: str | None, endpoint_name: str | None, send_seed: bool
+    ) -> Model:
+        if not isinstance(spec, str):
+            return self._opened.setdefault(spec.identity, spec)
+        made = open_model(spec, base_url=base_url, endpoint_name=endpoint_name, send_seed=send_seed)
+        return self._opened.setdefault(made.identity, made)
+
+    def _role(self, role: str, sampling: Sampling) -> RoleModel:
+        model = self._named[role]
+        return RoleModel(model.identity, sampling, model.constrains, model.max_logprobs)
+
+    def _price(self, identity: str, usage: Usage) -> Decimal | None:
+        model = self._opened.get(identity)
+        return None if model is None else self._prices.price(model.name, usage)
+
+    @property
+    def forecast(self) -> Forecast:
+        """Calls, tokens, dollars and the smallest gain that the test split can resolve."""
+        return forecast(self.plan, self._price)
+
+    @property
+    def price_date(self) -> str:
+        """Date of the price list."""
+        return self._prices.as_of
+
+    async def run(
+        self, *, ledger: Ledger | str | Path | None = None, observer: Observer | None = None
+    ) -> OptimizeResult:
+        """Carry it out; the same again is answered from the ledger.
+
+        Args:
+            ledger: where replies are kept; None takes `.nullgrad/ledger.db` in the working directory.
+            observer: told of everything.
+
+        Raises:
+            UserError: a model cannot be used as configured; the budget is too small for the sealed test.
+            EndpointError: nothing answers.
+        """
+        own = not isinstance(ledger, Ledger)
+        book = ledger if isinstance(ledger, Ledger) else open_ledger(Path(ledger or DEFAULT_LEDGER))
+        try:
+            return await self._run(book, observer or Quiet())
+        finally:
+            if own:
+                book.close()
+
+    async def _run(self, ledger: Ledger, observer: Observer) -> OptimizeResult:
+        plan, limits = self.plan, self._spending
+        expected = self.forecast
+        reserve = Reserve(
+            expected.test.total,
+            expected.test_tokens if limits.tokens is not None else 0,
+            expected.test_usd or Decimal(0),
+        )
+        usd = None if limits.usd is None else Decimal(str(limits.usd))
+        session = Session(
+            self._opened,
+            ledger,
+            observer,
+            plan.run,
+            limits=Limits(limits.calls, limits.tokens, usd),
+            concurrency=self._concurrency,
+            on_failure=self._on_failure,
+            price=self._price,
+        )
+        session.budget.check(reserve)
+        ledger.begin_run(plan.run, plan.spec)
+        async with session:
+            facts = await run_optimize(plan, session, reserve)
+            result = analyse(
+                facts,
+                version=nullgrad.__version__,
+                models=tuple((role, model.name) for role, model in self._named.items()),
+                simulated=tuple(sorted({model.name for model in self._named.values() if model.simulated})),
+            )
+            session.asker.state(Reported("", result.canonical()))
+        return result
+
+
+def optimize(task: Task | str | Path, *, model: str | Model, **options: Any) -> OptimizeResult:
+    """Optimize a prompt and say what the gain is made of; see `Optimization` for the options.
+
+    `ledger` and `observer` are those of `Optimization.run`.
+
+    Raises:
+        UserError: it cannot be run as asked.
+        EndpointError: nothing answers; what was paid for stays in the ledger.
+    """
+    return asyncio.run(aoptimize(task, model=model, **options))
+
+
+async def aoptimize(task: Task | str | Path, *, model: str | Model, **options: Any) -> OptimizeResult:
+    """`optimize` for callers that have an event loop."""
+    ledger, observer = options.pop("ledger", None), options.pop("observer", None)
+    return await Optimization(task, model=model, **options).run(ledger=ledger, observer=observer)

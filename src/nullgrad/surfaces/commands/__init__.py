@@ -1,0 +1,1 @@
+"""One command each; imported only when called."""
