@@ -50,7 +50,7 @@ def mcnemar_exact(gained: int, lost: int) -> float:
     if n == 0:
         return 1.0
     tail: int = sum(comb(n, k) for k in range(min(gained, lost) + 1))
-    return min(1.0, 2 * tail / 2**n)
+    return min(1.0, tail / (1 << (n - 1)))
 
 
 def paired_proportions(gained: int, lost: int, n: int, level: float = 0.95) -> Interval:
@@ -71,7 +71,8 @@ def t_interval(values: Sequence[float], level: float = 0.95) -> Interval | None:
         return None
     from scipy.stats import t
 
-    half = float(t.ppf(0.5 + level / 2, len(values) - 1)) * stdev(values) / sqrt(len(values))
+    quantile: float = t.ppf(0.5 + level / 2, len(values) - 1)
+    half = float(quantile) * stdev(values) / sqrt(len(values))
     mean = fmean(values)
     return Interval(mean - half, mean + half)
 
@@ -83,8 +84,8 @@ def detectable(values: Sequence[float], level: float = 0.95, power: float = 0.8)
     from scipy.stats import t
 
     df = len(values) - 1
-    quantiles = float(t.ppf(0.5 + level / 2, df)) + float(t.ppf(power, df))
-    return quantiles * stdev(values) / sqrt(len(values))
+    quantiles: float = t.ppf(0.5 + level / 2, df) + t.ppf(power, df)
+    return float(quantiles) * stdev(values) / sqrt(len(values))
 
 
 def resolvable_gain(n: int, changed: float = 0.2, level: float = 0.95) -> float:

@@ -8,7 +8,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import nullgrad
 from nullgrad.analysis.forecast import Forecast, forecast
 from nullgrad.analysis.result import OptimizeResult, analyse
 from nullgrad.core.arms import parse_arm
@@ -28,6 +27,7 @@ from nullgrad.ports import Ledger, Model, Observer
 from nullgrad.run.budget import Limits, Reserve
 from nullgrad.run.optimize import optimize as run_optimize
 from nullgrad.run.session import Session
+from nullgrad.version import __version__
 
 DEFAULT_ARM = "gradient/correct/validated@3"
 DEFAULT_LEDGER = Path(".nullgrad") / "ledger.db"
@@ -230,7 +230,7 @@ class Optimization:
             facts = await run_optimize(plan, session, reserve)
             result = analyse(
                 facts,
-                version=nullgrad.__version__,
+                version=__version__,
                 models=tuple((role, model.name) for role, model in self._named.items()),
                 simulated=tuple(sorted({model.name for model in self._named.values() if model.simulated})),
             )

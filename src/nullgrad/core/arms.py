@@ -73,10 +73,6 @@ class Arm:
         return self.update in ("one-step", "gradient")
 
 
-SEED = Arm("seed")
-"""The unoptimized prompt."""
-
-
 def _meaningless(arm: Arm) -> tuple[str, str] | None:
     """Why a combination has no meaning and what to write instead, None if it has one."""
     if arm.update == "seed":
@@ -108,6 +104,10 @@ def _meaningless(arm: Arm) -> tuple[str, str] | None:
             f"Leave out +{arm.validation_labels}, or use validated@n or best@n.",
         )
     return None
+
+
+SEED = Arm("seed")
+"""The unoptimized prompt."""
 
 
 def parse_arm(text: str) -> Arm:

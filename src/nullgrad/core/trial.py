@@ -120,7 +120,9 @@ def _validate(setting: Setting, candidate: Candidate, step: int, number: int) ->
     row = tuple(points(outcome) for outcome in scores.shown)
     true = tuple(points(outcome) for outcome in scores.true)
     yield from emit(
-        CandidateScored(setting.scope, step, number, candidate["generator"], true, row, unparsed(scores.shown))
+        CandidateScored(
+            setting.scope, step, number, candidate["generator"], true, row, unparsed(scores.shown)
+        )
     )
     return row
 

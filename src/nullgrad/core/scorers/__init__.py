@@ -1,0 +1,1 @@
+"""Scorers, one family per module; `scoring.make_scorer` chooses among them."""
