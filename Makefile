@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: install demo test lint type bench bench-demo docs lock clean
+.PHONY: install demo test lint type bench bench-peers bench-demo docs lock clean
 
 install: $(STAMP)
 
@@ -33,6 +33,10 @@ type: install
 
 bench: install
 	$(BIN)/python scripts/bench.py
+
+bench-peers:
+	$(PYTHON) -m venv .venv-peers/all
+	.venv-peers/all/bin/python -m pip install --quiet --disable-pip-version-check dspy gepa litellm openai
 
 bench-demo: install
 	$(BIN)/python scripts/bench_demo.py

@@ -82,7 +82,7 @@ BAD: dict[str, tuple[Callable[[Path], None], list[str], str]] = {
     "no such column": (replace("input: text", "input: texts"), OPTIMIZE, "text"),
     "undeclared variable in the input": (replace("input: text", 'input: "{txt} and more"'), OPTIMIZE, "txt"),
     "undeclared variable in the layout": (
-        replace("scorer: exact", 'scorer: exact\nlayout: [{role: user, text: "{promt} {input}"}]'), OPTIMIZE, "promt",
+        replace("scorer: exact", 'scorer: exact\nlayout: [{user: "{promt} {input}"}]'), OPTIMIZE, "promt",
     ),
     "duplicate ids": (
         lambda f: (replace("target: label", "target: label\nid: text")(f), data(rows(f"{ROWS[0][0]},positive\n"))(f))[0],
@@ -181,8 +181,9 @@ def test_a_ledger_from_a_newer_version(folder: Path, capsys: pytest.CaptureFixtu
             book.execute(f"DROP TRIGGER {trigger}")
         tables = [name for (name,) in book.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         assert "meta" in tables
-        book.execute("UPDATE meta SET value = '999' WHERE key LIKE '%schema%' OR key LIKE '%version%'")
+        book.execute("UPDATE meta SET value = '999' WHERE key = 'schema_version'")
         assert book.total_changes
+        book.execute("PRAGMA user_version = 999")
     book.close()
     assert run([*OPTIMIZE, "--ledger", "l.db"]) == 2
     error = capsys.readouterr().err

@@ -83,7 +83,12 @@ def paired_gain(before: Sequence[float | None], after: Sequence[float | None]) -
 def _interval(pairs: Sequence[tuple[float, float]], binary: bool) -> Interval:
     if binary:
         return paired_proportions(sum(b > a for a, b in pairs), sum(b < a for a, b in pairs), len(pairs))
-    return t_interval([b - a for a, b in pairs]) or Interval(-1.0, 1.0)
+    estimated = t_interval([b - a for a, b in pairs])
+    if estimated is not None:
+        return estimated
+    # No variance at all: as wide as for right-or-wrong scores of which none changed, never a point.
+    shift, rest = fmean(b - a for a, b in pairs), paired_proportions(0, 0, len(pairs))
+    return Interval(max(-1.0, shift + rest.low), min(1.0, shift + rest.high))
 
 
 def recommend(gain: Gain | None, same_prompt: bool) -> tuple[Recommendation, str]:

@@ -66,8 +66,8 @@ def paired_proportions(gained: int, lost: int, n: int, level: float = 0.95) -> I
 
 
 def t_interval(values: Sequence[float], level: float = 0.95) -> Interval | None:
-    """Student's interval of a mean; None ("not estimable") below two values."""
-    if len(values) < 2:
+    """Student's interval of a mean; None ("not estimable") below two values or without any variance."""
+    if len(values) < 2 or stdev(values) == 0:
         return None
     from scipy.stats import t
 
@@ -78,8 +78,11 @@ def t_interval(values: Sequence[float], level: float = 0.95) -> Interval | None:
 
 
 def detectable(values: Sequence[float], level: float = 0.95, power: float = 0.8) -> float | None:
-    """Smallest mean that a t-test at 1 − `level` finds with `power`, for the spread of `values`; None below two."""
-    if len(values) < 2:
+    """Smallest mean that a t-test at 1 − `level` finds with `power`, for the spread of `values`.
+
+    None below two values or without any variance.
+    """
+    if len(values) < 2 or stdev(values) == 0:
         return None
     from scipy.stats import t
 

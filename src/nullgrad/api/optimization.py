@@ -172,7 +172,9 @@ class Optimization:
 
     def _price(self, identity: str, usage: Usage) -> Decimal | None:
         model = self._opened.get(identity)
-        return None if model is None else self._prices.price(model.name, usage)
+        if model is None:
+            return None
+        return self._prices.price(model.name, getattr(model, "base_url", ""), usage)
 
     @property
     def forecast(self) -> Forecast:

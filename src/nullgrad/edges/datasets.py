@@ -70,7 +70,9 @@ def read_text(path: Path) -> str:
     data = read_bytes(path)
     if not data.strip():
         raise UserError(
-            f"The file {path.name} is empty.", _NOTHING, "Check that it was written out, or name another file."
+            f"The file {path.name} is empty.",
+            _NOTHING,
+            "Check that it was written out, or name another file.",
         )
     nul = data.find(b"\0")
     if nul >= 0:
@@ -102,7 +104,9 @@ def read_bytes(path: Path) -> bytes:
         return path.read_bytes()
     except FileNotFoundError:
         raise UserError(
-            f"There is no file {path}.", _NOTHING, "Check the path; in a task file it is relative to that file."
+            f"There is no file {path}.",
+            _NOTHING,
+            "Check the path; in a task file it is relative to that file.",
         ) from None
     except IsADirectoryError:
         raise UserError(f"{path} is a directory, not a file.", _NOTHING, "Name a file in it.") from None
@@ -170,9 +174,7 @@ def _load_json(text: str, name: str, line: int | None = None) -> Any:
         at = f"line {line if line is not None else error.lineno}, column {error.colno}"
         raise _malformed(name, f"{error.msg} ({at})", "Mend the JSON there.") from None
     except RecursionError:
-        raise _malformed(
-            name, "its JSON is nested too deeply", "Give a flat object per example."
-        ) from None
+        raise _malformed(name, "its JSON is nested too deeply", "Give a flat object per example.") from None
 
 
 def _json(text: str, name: str) -> list[Row]:
@@ -226,8 +228,8 @@ def _nested(value: Any) -> str:
 def _parquet(path: Path) -> list[Row]:
     data = read_bytes(path)
     try:
-        import pyarrow
-        from pyarrow import parquet
+        import pyarrow  # type: ignore[import-untyped, unused-ignore]
+        from pyarrow import parquet  # type: ignore[import-untyped, unused-ignore]
     except ImportError:
         raise UserError(
             f"Reading {path.name} needs the package pyarrow, which is not installed.",

@@ -64,7 +64,9 @@ def read_hub_rows(reference: str) -> list[Row]:
     try:
         table = datasets.load_dataset(wanted.dataset, wanted.config, split=wanted.split)
         rows = [dict(row) for row in table]
-    except Exception as error:  # The package documents no closed set of what it raises: it is quoted, not hidden.
+    except (
+        Exception
+    ) as error:  # The package documents no closed set of what it raises: it is quoted, not hidden.
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(
             f"The data set {reference} cannot be loaded: {reason}.",

@@ -41,10 +41,23 @@ def connect(path: Path, *, read_only: bool = False, busy_seconds: float = 30.0) 
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(f"PRAGMA cache_size = {_CACHE_SIZE}")
         connection.execute(f"PRAGMA journal_size_limit = {64 * 1024 * 1024}")
+        _try_writing(connection)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _try_writing(connection: sqlite3.Connection) -> None:
+    """Fail now if the file is read-only, and not after the first reply was paid for.
+
+    SQLite opens such a file without a word, and even BEGIN IMMEDIATE succeeds.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        connection.execute("PRAGMA user_version = 0")
+    finally:
+        connection.execute("ROLLBACK")
 
 
 def _connect_to_read(path: Path, busy_seconds: float) -> sqlite3.Connection:
@@ -61,7 +74,7 @@ def _connect_to_read(path: Path, busy_seconds: float) -> sqlite3.Connection:
         log = path.with_name(path.name + "-wal")
         unwritable = _code(error) in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
         # With commits left in the log, `immutable` would show an older state as if it were all.
-        if not unwritable or not os.access(path, os.R_OK) or (log.exists() and log.stat().st_size):
+        if not unwritable or not _may(path, os.R_OK) or (log.exists() and log.stat().st_size):
             raise
         connection = _open(path, "mode=ro&immutable=1", busy_seconds)
     connection.execute("PRAGMA query_only = 1")
@@ -82,7 +95,9 @@ def _open(path: Path, options: str, busy_seconds: float) -> sqlite3.Connection:
 
 def engine_of(connection: sqlite3.Connection, *, writes: bool) -> Engine:
     """SQLAlchemy over one open connection; a writing transaction takes its lock at the beginning, never midway."""
-    engine = create_engine("sqlite+pysqlite://", creator=lambda: connection, poolclass=StaticPool)
+    engine = create_engine(
+        "sqlite+pysqlite://", creator=lambda: connection, poolclass=StaticPool, pool_reset_on_return=None
+    )
     begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
     return engine
@@ -125,7 +140,7 @@ def ledger_error(path: Path, error: BaseException) -> LedgerError:
             "Nothing was read or written.",
             "Give the path of a ledger, or of a file that does not exist yet.",
         )
-    if code == sqlite3.SQLITE_CORRUPT or isinstance(cause, ValueError):
+    if code == sqlite3.SQLITE_CORRUPT or isinstance(cause, (ValueError, TypeError)):
         return LedgerError(
             f"The ledger {path} is damaged: {_plain(cause)}.",
             "It cannot be trusted, and nothing more was written to it.",
@@ -157,9 +172,14 @@ def _why_not_opened(path: Path, error: BaseException) -> str:
         return "it is a directory"
     if isinstance(error, OSError):
         return f"{error.filename}: {(error.strerror or str(error)).lower()}"
-    if path.parent.is_dir() and not os.access(path.parent, os.W_OK):
+    if path.parent.is_dir() and not _may(path.parent, os.W_OK):
         return "its directory is read-only"
     return _plain(error)
+
+
+def _may(path: Path, mode: int) -> bool:
+    """`os.access` as the user that opens files, which is the effective one."""
+    return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _plain(error: BaseException) -> str:

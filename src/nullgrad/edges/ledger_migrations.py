@@ -102,26 +102,36 @@ def schema_version(connection: Connection, path: Path) -> int:
     Raises:
         LedgerError: it is another program's database, or does not say its version reliably.
     """
-
-    def scalar(sql: str) -> object:
-        return connection.exec_driver_sql(sql).scalar()
-
-    if not scalar("SELECT count(*) FROM sqlite_master"):
-        return 0
-    if scalar("PRAGMA application_id") != APPLICATION_ID:
-        raise LedgerError(
-            f"{path} is an SQLite database, but no ledger of nullgrad.",
-            "Nothing was read or written.",
-            "Give the path of a ledger, or of a file that does not exist yet.",
-        )
-    stated = str(scalar("SELECT value FROM meta WHERE key = 'schema_version'"))
-    if stated != str(scalar("PRAGMA user_version")):
+    stated, header = stated_versions(connection, path)
+    if stated != header:
         raise LedgerError(
             f"The ledger {path} contradicts itself about its schema version: it was changed from outside.",
             "Nothing was read or written.",
             "Run nullgrad verify to see what else differs, and go back to a copy.",
         )
     return int(stated)
+
+
+def stated_versions(connection: Connection, path: Path) -> tuple[str, str]:
+    """The version as `meta` and as the file's header state it, both "0" for an empty file.
+
+    Raises:
+        LedgerError: it is another program's database.
+    """
+
+    def scalar(sql: str) -> object:
+        return connection.exec_driver_sql(sql).scalar()
+
+    if not scalar("SELECT count(*) FROM sqlite_master"):
+        return "0", "0"
+    if scalar("PRAGMA application_id") != APPLICATION_ID:
+        raise LedgerError(
+            f"{path} is an SQLite database, but no ledger of nullgrad.",
+            "Nothing was read or written.",
+            "Give the path of a ledger, or of a file that does not exist yet.",
+        )
+    stated = scalar("SELECT value FROM meta WHERE key = 'schema_version'")
+    return str(stated), str(scalar("PRAGMA user_version"))
 
 
 def require_known(version: int, path: Path, known: int = len(MIGRATIONS)) -> None:

@@ -2,37 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypedDict, cast, get_args
+from typing import Any, Literal, TypedDict, get_args
 
-from nullgrad.core.chat import MessageRole
-from nullgrad.core.task import LAYOUTS, Layout, UnparsedPolicy, layout
-from nullgrad.core.words import TemplateError
-from nullgrad.edges.datasets import read_text
+from nullgrad.core.task import LAYOUTS, Layout, UnparsedPolicy
+from nullgrad.edges import taskvalues
+from nullgrad.edges.choices import ChoiceColumns
 from nullgrad.edges.hub import PREFIX
 from nullgrad.edges.yamlread import Value
 from nullgrad.errors import UserError
 
 LeaksPolicy = Literal["error", "warn", "allow"]
 
-SPLITS = ("train", "validation", "test")
-
 WRONG_RULES = ("choice", "label", "slots", "number", "other-example")
 """The rules of wrong labels; see `TaskView.wrong`."""
 
 
-class Overrides(TypedDict, total=False):
-    """The keys of a task file, each of which a call or an option may replace; plain Python values."""
+class FurtherKeys(TypedDict, total=False):
+    """The keys of a task file without which there is a task; plain Python values, None for not given."""
 
     name: str
     data: str | Mapping[str, str]
-    input: str
-    target: str
-    labels: list[str]
+    labels: Sequence[str]
     scorer: str | Mapping[str, Any]
-    prompt: str | Mapping[str, str]
     format: str
     split: Mapping[str, int | float]
     id: str
@@ -40,34 +34,23 @@ class Overrides(TypedDict, total=False):
     stratify: bool | str
     leaks: str
     unparsed: str
-    layout: str | list[dict[str, str]]
+    layout: str | Sequence[Mapping[str, str]]
     slots: int
     wrong: str
     choices: str | Mapping[str, Any]
     procedural: str | Mapping[str, Any]
 
 
+class Overrides(FurtherKeys, total=False):
+    """The keys of a task file, each of which a call or an option may replace."""
+
+    input: str
+    target: str
+    prompt: str | Mapping[str, str]
+
+
 KEYS = tuple(Overrides.__annotations__)
 """Every key of a task file."""
-
-
-@dataclass(frozen=True, slots=True)
-class ChoiceColumns:
-    """Columns of a multiple-choice data set from which question, options and target are made.
-
-    Attributes:
-        correct: the column of the right answer.
-        incorrect: the columns of the wrong ones, at least one.
-    """
-
-    correct: str
-    incorrect: tuple[str, ...]
-
-
-GPQA = ChoiceColumns(
-    "Correct Answer", ("Incorrect Answer 1", "Incorrect Answer 2", "Incorrect Answer 3")
-)
-"""The columns as the publisher of GPQA names them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +63,7 @@ class TaskSpec:
         places: file and line of every key given, for messages.
         data: path or `hf:` reference by split; the key "" for one source of all splits; empty where procedural.
         input: a column, or a template over columns.
-        target: the column of the target.
+        target: the column of the target, "" for none (see `needs_no_target`).
         prompt: the seed prompt, None where the procedural task's own is meant.
         format: the format suffix, None where it was not said.
         labels: the closed label set, None where it was not said.
@@ -104,7 +87,7 @@ class TaskSpec:
     name: str
     base: Path
     places: Mapping[str, str]
-    data: Mapping[str, str]
+    data: Mapping[str, str] = field(default_factory=dict)
     input: str = ""
     target: str = ""
     prompt: str | None = None
@@ -131,6 +114,12 @@ class TaskSpec:
         place = self.places.get(key, f"Task {self.name}")
         return UserError(f"{place}: {problem}.", "Nothing was run.", ways_out)
 
+    def located(self, key: str, error: UserError, about: str = "") -> UserError:
+        """An error of another layer with the place of the key that it is about before it."""
+        place = self.places.get(key, f"Task {self.name}")
+        what = f"{place}: {about}: {error.what}" if about else f"{place}: {error.what}"
+        return UserError(what, error.consequence, error.ways_out)
+
 
 def read_spec(values: Mapping[str, Value], name: str, base: Path, file: str) -> TaskSpec:
     """Check the values of a task file.
@@ -145,42 +134,38 @@ def read_spec(values: Mapping[str, Value], name: str, base: Path, file: str) -> 
         UserError: a value is of the wrong type or contradicts another; the message names its line.
     """
     values = {key: value for key, value in values.items() if value.kind != "nothing" or key != "format"}
-    given = values.__contains__
     _check_together(values, file)
-    scorer, options = _scorer(values["scorer"]) if given("scorer") else (None, {})
-    sizes, seed = _split(values["split"]) if given("split") else ({}, 0)
-    procedural, dials = _procedural(values["procedural"]) if given("procedural") else ("", {})
-    choices = _choices(values["choices"]) if given("choices") else None
-    return TaskSpec(
-        name=_filled(values["name"]) if given("name") else name,
-        base=base,
-        places={key: value.place for key, value in values.items()},
-        data=_data(values["data"]) if given("data") else {},
-        input=_filled(values["input"]) if given("input") else "",
-        target=_filled(values["target"]) if given("target") else "",
-        prompt=_prompt(values["prompt"], base) if given("prompt") else None,
-        format=values["format"].text() if given("format") else None,
-        labels=_labels(values["labels"]) if given("labels") else None,
-        scorer=scorer,
-        scorer_options=options,
-        sizes=sizes,
-        seed=seed,
-        id=_filled(values["id"]) if given("id") else None,
-        group=_filled(values["group"]) if given("group") else None,
-        stratify=_stratify(values["stratify"]) if given("stratify") else False,
-        leaks=cast(LeaksPolicy, values["leaks"].word(get_args(LeaksPolicy))) if given("leaks") else "error",
-        unparsed=(
-            cast(UnparsedPolicy, values["unparsed"].word(get_args(UnparsedPolicy)))
-            if given("unparsed")
-            else "wrong"
-        ),
-        layout=_layout(values["layout"]) if given("layout") else LAYOUTS["system-user"],
-        slots=values["slots"].integer(1) if given("slots") else None,
-        wrong=values["wrong"].word(WRONG_RULES) if given("wrong") else None,
-        choices=choices,
-        procedural=procedural,
-        dials=dials,
-    )
+    said: dict[str, Any] = {"name": name}
+    said |= {key: read(values[key]) for key, read in _READERS.items() if key in values}
+    if "prompt" in values:
+        said["prompt"] = taskvalues.prompt(values["prompt"], base)
+    if "scorer" in values:
+        said["scorer"], said["scorer_options"] = taskvalues.scorer(values["scorer"])
+    if "split" in values:
+        said["sizes"], said["seed"] = taskvalues.split(values["split"])
+    if "procedural" in values:
+        said["procedural"], said["dials"] = taskvalues.procedural(values["procedural"])
+    return TaskSpec(base=base, places={key: value.place for key, value in values.items()}, **said)
+
+
+_READERS: dict[str, Callable[[Value], Any]] = {
+    "name": taskvalues.filled,
+    "data": taskvalues.data,
+    "input": taskvalues.filled,
+    "target": taskvalues.filled,
+    "format": Value.text,
+    "labels": taskvalues.labels,
+    "id": taskvalues.filled,
+    "group": taskvalues.filled,
+    "stratify": taskvalues.stratify,
+    "leaks": lambda value: value.word(get_args(LeaksPolicy)),
+    "unparsed": lambda value: value.word(get_args(UnparsedPolicy)),
+    "layout": taskvalues.layout,
+    "slots": lambda value: value.integer(1),
+    "wrong": lambda value: value.word(WRONG_RULES),
+    "choices": taskvalues.choices,
+}
+"""How each key is read that stands for one field of its own name."""
 
 
 def _check_together(values: Mapping[str, Value], file: str) -> None:
@@ -193,11 +178,14 @@ def _check_together(values: Mapping[str, Value], file: str) -> None:
                     "Remove one of the two.",
                 )
         return
-    if "choices" in values and "target" in values:
-        raise values["target"].error(
-            "'target' has no meaning beside 'choices', which makes the letters", "Remove one of the two."
-        )
-    needed = ["data", "input", "prompt"] if "choices" in values else ["data", "input", "target", "prompt"]
+    for key in ("target", "labels", "slots"):
+        if "choices" in values and key in values:
+            raise values[key].error(
+                f"{key!r} has no meaning beside 'choices', which makes the letters", "Remove one of the two."
+            )
+    needed = ["data", "input", "target", "prompt"]
+    if "choices" in values or ("scorer" in values and _needs_no_target(values["scorer"])):
+        needed.remove("target")
     for key in needed:
         if key not in values:
             raise UserError(
@@ -207,151 +195,13 @@ def _check_together(values: Mapping[str, Value], file: str) -> None:
             )
 
 
-def _filled(value: Value, wanted: str = "text") -> str:
-    text = value.text(wanted)
-    if not text.strip():
-        raise value.error(f"{value.name!r} is empty", f"Write {wanted} there.")
-    return text
+def _needs_no_target(value: Value) -> bool:
+    return needs_no_target(taskvalues.scorer(value)[0])
 
 
-def _data(value: Value) -> dict[str, str]:
-    if value.kind != "mapping":
-        return {"": _filled(value, "a path")}
-    sources = {key: _filled(item, "a path") for key, item in value.mapping(SPLITS).items()}
-    for key in ("train", "test"):
-        if key not in sources:
-            raise value.error(
-                f"'data' names no source for {key}",
-                "Give train and test (and validation, else it is taken from train), or one file for all.",
-            )
-    return sources
-
-
-def _prompt(value: Value, base: Path) -> str:
-    if value.kind != "mapping":
-        return _filled(value).strip()
-    fields = value.mapping(("file",))
-    if "file" not in fields:
-        raise value.error("'prompt' is an empty mapping", "Write the prompt, or {file: prompt.md}.")
-    path = _filled(fields["file"], "a path")
-    try:
-        return read_text(base / path).strip()
-    except UserError as error:
-        raise UserError(f"{value.place}: {error.what}", error.consequence, error.ways_out) from None
-
-
-def _labels(value: Value) -> tuple[str, ...]:
-    items = value.items("a list of labels")
-    labels: list[str] = []
-    for item in items:
-        label = _filled(item, "a label").strip()
-        if label in labels:
-            raise item.error(f"the label {label!r} occurs twice", "Remove one of them.")
-        labels.append(label)
-    if len(labels) < 2:
-        raise value.error(
-            "'labels' needs at least two labels", "Name them all, or leave 'labels' out for open answers."
-        )
-    return tuple(labels)
-
-
-def plain(value: Value) -> Any:
-    """A value as Python's: text, number, boolean, None, list or dictionary."""
-    if value.kind == "list":
-        return [plain(item) for item in value.items()]
-    if value.kind == "mapping":
-        return {key: plain(item) for key, item in value.mapping().items()}
-    if value.kind == "nothing":
-        return None
-    if value.kind == "boolean":
-        return value.boolean()
-    return value.number() if value.kind == "number" else value.text()
-
-
-def _scorer(value: Value) -> tuple[str, dict[str, Any]]:
-    if value.kind != "mapping":
-        return _filled(value, "a kind of scorer"), {}
-    kinds = value.mapping()
-    if len(kinds) != 1:
-        raise value.error(
-            f"'scorer' names {len(kinds)} kinds", "Write one, such as {number: {tolerance: 0.01}}."
-        )
-    kind, options = next(iter(kinds.items()))
-    if options.kind == "nothing":
-        return kind, {}
-    return kind, {key: plain(item) for key, item in options.mapping(wanted="a mapping of options").items()}
-
-
-def _split(value: Value) -> tuple[dict[str, int | float], int]:
-    fields = value.mapping((*SPLITS, "seed"))
-    seed = fields["seed"].integer(0) if "seed" in fields else 0
-    sizes: dict[str, int | float] = {}
-    for key in SPLITS:
-        if key not in fields:
-            continue
-        item = fields[key]
-        size = item.number()
-        if size <= 0:
-            raise item.error(f"the {key} split would be empty", "Give it at least one example.")
-        if isinstance(size, float) and size >= 1:
-            raise item.error(
-                f"{item.name!r} is {size}, neither a whole number nor a fraction below 1",
-                "Write a number of examples such as 30, or a fraction such as 0.15.",
-            )
-        sizes[key] = size
-    fractions = sum(size for size in sizes.values() if isinstance(size, float))
-    if fractions > 1 + 1e-9:
-        raise value.error(f"the fractions of 'split' sum to {fractions:g}", "Keep their sum at 1 or below.")
-    return sizes, seed
-
-
-def _stratify(value: Value) -> bool | str:
-    return value.boolean() if value.kind == "boolean" else _filled(value, "true, false or a column")
-
-
-def _layout(value: Value) -> Layout:
-    if value.kind != "list":
-        return LAYOUTS[value.word(LAYOUTS)]
-    messages: list[tuple[MessageRole, str]] = []
-    for item in value.items():
-        fields = item.mapping(get_args(MessageRole), "a mapping of one role to its text")
-        messages += [(cast(MessageRole, role), text.text()) for role, text in fields.items()]
-    try:
-        made = layout(*messages)
-    except TemplateError as error:
-        raise value.error(str(error), "Use {prompt}, {format} and {input}; {{ and }} mean braces.") from None
-    used = [name for _, template in made.messages for name in template.names]
-    for needed in ("prompt", "format", "input"):
-        if used.count(needed) != 1:
-            raise value.error(
-                f"'layout' uses {{{needed}}} {used.count(needed)} times", "Use each of the three once."
-            )
-    return made
-
-
-def _choices(value: Value) -> ChoiceColumns:
-    if value.kind != "mapping":
-        value.word(("gpqa",))
-        return GPQA
-    fields = value.mapping(("correct", "incorrect"))
-    if set(fields) != {"correct", "incorrect"}:
-        raise value.error(
-            "'choices' needs both 'correct' and 'incorrect'",
-            "Write {correct: COLUMN, incorrect: [COLUMN, ...]}, or gpqa.",
-        )
-    incorrect = fields["incorrect"].texts("a list of columns")
-    if not 1 <= len(incorrect) <= 25:
-        raise value.error(f"'choices' names {len(incorrect)} wrong answers", "Name 1 to 25 columns.")
-    return ChoiceColumns(_filled(fields["correct"], "a column"), incorrect)
-
-
-def _procedural(value: Value) -> tuple[str, dict[str, Any]]:
-    if value.kind != "mapping":
-        return _filled(value, "the name of a generated task"), {}
-    fields = value.mapping()
-    if "task" not in fields:
-        raise value.error("'procedural' names no task", "Write {task: web-of-lies}.")
-    return _filled(fields.pop("task")), {key: plain(item) for key, item in fields.items()}
+def needs_no_target(kind: str) -> bool:
+    """Whether a kind of scorer can do without a right answer: a judge and a user's function can."""
+    return kind == "judge" or ":" in kind
 
 
 def is_hub(source: str) -> bool:

@@ -6,7 +6,9 @@ Scalars keep the text that was written: `labels: [yes, no]` are the words yes an
 from __future__ import annotations
 
 import difflib
+import io
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +28,7 @@ _KINDS: dict[str, Kind] = {
     "tag:yaml.org,2002:bool": "boolean",
     "tag:yaml.org,2002:null": "nothing",
 }
+_EXPONENT = re.compile(r"[-+]?[0-9]+(?:\.[0-9]*)?[eE][-+]?[0-9]+")
 _TRUE = frozenset(("yes", "true", "on"))
 
 
@@ -57,7 +60,7 @@ class Value:
     @classmethod
     def given(cls, name: str, value: object) -> Value:
         """A value that was given in a call or on the command line instead of in a file."""
-        return cls("", name, yaml.SafeDumper("").represent_data(value))
+        return cls("", name, yaml.SafeDumper(io.StringIO()).represent_data(value))
 
     @property
     def place(self) -> str:
@@ -71,6 +74,9 @@ class Value:
             return "mapping"
         if isinstance(self.node, SequenceNode):
             return "list"
+        # YAML 1.1 takes 1e-6 for a text; nobody else does.
+        if isinstance(self.node, ScalarNode) and not self.node.style and _EXPONENT.fullmatch(self.node.value):
+            return "number"
         return _KINDS.get(self.node.tag, "text")
 
     def error(self, problem: str, ways_out: str) -> UserError:
@@ -126,8 +132,7 @@ class Value:
             UserError: it is something else, or not finite.
         """
         written = self.node.value
-        # YAML 1.1 takes 1e-6 for a text; nobody else does.
-        if self.kind == "number" or (self.kind == "text" and not self.node.style):
+        if self.kind == "number":
             for read in (int, float):
                 try:
                     number = read(written)

@@ -110,6 +110,7 @@ class Asker:
         self._flusher: asyncio.Task[None] | None = None
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self._fatal: BaseException | None = None
+        self._closed = False
         self.counts = Counts()
 
     def submit(self, asks: list[tuple[Ask, Deliver]]) -> None:
@@ -237,7 +238,7 @@ class Asker:
 
     def _again(self, lane: _Lane, call: _Call) -> None:
         lane.pausing -= 1
-        if self._fatal is None:
+        if self._fatal is None and not self._closed:
             lane.queue.appendleft(call)
             self._pump(lane)
 
@@ -312,8 +313,10 @@ class Asker:
                         self._calls.pop(call.identity, None)
                         self._deliver(call, record.answer)
                 except Exception as error:
-                    for call, _ in records:
+                    # What cannot be committed must not reach a trial: everyone who waits gets the error.
+                    for call, _ in (*records, *self._records):
                         self._calls.setdefault(call.identity, call)
+                    self._records, self._events = [], []
                     self._abort(error)
                     return
         finally:
@@ -335,6 +338,7 @@ class Asker:
 
     async def finish(self, patience: float = 0.0) -> None:
         """Commit what is left and stop; calls in flight get `patience` seconds to arrive and be recorded."""
+        self._closed = True
         for lane in self._lanes.values():
             lane.queue.clear()
         if self._tasks and patience > 0:

@@ -170,19 +170,16 @@ def _attribution(console: Console, result: OptimizeResult) -> None:
         box=None,
         pad_edge=False,
     )
-    for name in ("ingredient", "arm", "test score", "adds", "95 % (simultaneous)", ""):
+    for name in ("ingredient", "arm", "test", "adds", "95 % (simultaneous)", "told from 0", "detectable"):
         table.add_column(
-            name, justify="right" if name in ("test score", "adds", "95 % (simultaneous)") else "left"
+            name, justify="left" if name in ("ingredient", "arm") else "right", no_wrap=name == "arm"
         )
     for step in ladder.steps:
         if step.effect is None:
-            table.add_row(step.ingredient, step.arm, _percent(step.score), "", "", "")
+            table.add_row(step.ingredient, step.arm, _percent(step.score), "", "", "", "")
             continue
-        told = (
-            ""
-            if step.told or step.detectable is None
-            else f"not told from 0 (detectable: {100 * step.detectable:.1f})"
-        )
+        seen = "–" if step.detectable is None else f"{100 * step.detectable:.1f}"
+        told = "–" if step.simultaneous is None else "yes" if step.told else "no"
         table.add_row(
             step.ingredient,
             step.arm,
@@ -190,6 +187,7 @@ def _attribution(console: Console, result: OptimizeResult) -> None:
             f"{100 * step.effect:+.1f}",
             _range(step.simultaneous),
             told,
+            seen,
         )
     console.print(table)
     for arm, mean, interval in ladder.sides:

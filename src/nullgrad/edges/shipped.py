@@ -1,0 +1,148 @@
+"""From what a user names to a task: a file, a data set, a generated, shipped or published task."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Literal, Unpack, cast
+
+from nullgrad.core import procedural
+from nullgrad.core.task import Task
+from nullgrad.edges.datasets import SUFFIXES, columns, read_rows, read_text
+from nullgrad.edges.publisher_tasks import load_named
+from nullgrad.edges.publishers import is_fetched, published_names
+from nullgrad.edges.scaffold import guess_columns, scaffold_task
+from nullgrad.edges.taskfile import load_task, procedural_task, task_from_data
+from nullgrad.edges.taskspec import FurtherKeys, Overrides, is_hub, needs_no_target
+from nullgrad.edges.yamlread import nearest
+from nullgrad.errors import UserError
+
+__all__ = ["TaskInfo", "list_tasks", "resolve_task", "scaffold_task", "shipped_tasks"]
+
+TaskKind = Literal["shipped", "generated", "published"]
+
+_PUBLISHED = re.compile(r"(bbeh|bbh|gpqa)/\w+|banking77")
+
+_GENERATED = {
+    "web-of-lies": "Who tells the truth? Three answers a puzzle: yes, no or unknown. Every example is new.",
+    "multistep-arithmetic": "Long sums with operations defined in the question. Every example is new.",
+}
+
+_DESCRIPTIONS = {
+    "bbeh": "BIG-Bench Extra Hard, 120 to 200 examples (Apache-2.0).",
+    "bbh": "BIG-Bench Hard, 146 to 250 examples (MIT).",
+    "banking77": "Bank customers' questions with 77 intents, 13,000 examples (CC-BY-4.0).",
+    "gpqa": "Graduate-level questions, multiple choice, 198 examples (gated, needs HF_TOKEN).",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TaskInfo:
+    """One task that can be named.
+
+    Attributes:
+        name: what to write for it.
+        kind: `shipped` with the package, `generated`, or `published` elsewhere.
+        description: one line.
+        available: whether it can be used now; a published one must be fetched first.
+    """
+
+    name: str
+    kind: TaskKind
+    description: str
+    available: bool
+
+
+def resolve_task(ref: str, **overrides: Unpack[Overrides]) -> Task:
+    """The task that a user names.
+
+    Args:
+        ref: a task file (`.yaml`), a directory with a `task.yaml`, a data file or `hf:` reference (needs the
+            overrides input, target and prompt), or a name that `list_tasks` knows.
+        overrides: keys of a task file to replace.
+
+    Raises:
+        UserError: there is no such task, it was not fetched, or it cannot be used as given.
+    """
+    path = Path(ref)
+    if path.suffix.lower() in (".yaml", ".yml"):
+        return load_task(path, **overrides)
+    if is_hub(ref) or path.suffix.lower() in SUFFIXES:
+        return _from_data(ref, overrides)
+    shipped = shipped_tasks()
+    if ref in shipped:
+        return load_task(shipped[ref], **overrides)
+    if ref in procedural.names():
+        return procedural_task(ref, **overrides)
+    if _PUBLISHED.fullmatch(ref):
+        return load_named(ref, **overrides)
+    if (path / "task.yaml").is_file():
+        return load_task(path / "task.yaml", **overrides)
+    known = [*shipped, *procedural.names(), *published_names()]
+    raise UserError(
+        f"There is no task {ref!r}.",
+        "Nothing was run.",
+        f"{nearest(ref, known)} Or name a task file (.yaml) or a data file ({', '.join(SUFFIXES)}).",
+    )
+
+
+def list_tasks() -> list[TaskInfo]:
+    """Every task that can be named: shipped, generated, published."""
+    shipped = [TaskInfo(name, "shipped", _description(path), True) for name, path in shipped_tasks().items()]
+    generated = [
+        TaskInfo(name, "generated", _GENERATED.get(name, "Every example is new."), True)
+        for name in procedural.names()
+    ]
+    published = [
+        TaskInfo(name, "published", _DESCRIPTIONS[name.partition("/")[0]], is_fetched(name))
+        for name in published_names()
+    ]
+    return [*shipped, *generated, *published]
+
+
+def shipped_tasks() -> dict[str, Path]:
+    """The task files that come with the package, by name."""
+    root = Path(str(resources.files("nullgrad"))) / "examples"
+    return {path.parent.name: path for path in sorted(root.glob("*/task.yaml"))}
+
+
+def _description(path: Path) -> str:
+    """The first line of a task file where it is a comment."""
+    first = read_text(path).splitlines()[0]
+    return first.lstrip("# ").strip() if first.startswith("#") else ""
+
+
+def _from_data(ref: str, overrides: Overrides) -> Task:
+    scorer = overrides.get("scorer") or ""
+    kind = scorer if isinstance(scorer, str) else next(iter(scorer), "")
+    needed = ["input", "target", "prompt"]
+    if overrides.get("choices") is not None or needs_no_target(kind):
+        needed.remove("target")
+    missing = [key for key in needed if overrides.get(key) is None]
+    if missing:
+        options = " and ".join(f"--{key}" for key in missing)
+        hint = "Name the columns with --input and --target, and give --prompt."
+        if not is_hub(ref):
+            rows = read_rows(Path(ref))
+            input_, target = guess_columns(rows)
+            hint = (
+                f"Its columns are {', '.join(map(repr, columns(rows)))}; perhaps"
+                f' --input {input_} --target {target} --prompt "…".'
+            )
+        raise UserError(f"{Path(ref).name} needs {options} to become a task.", "Nothing was run.", hint)
+    return task_from_data(
+        ref if is_hub(ref) else Path(ref),
+        input=overrides["input"],
+        target=overrides.get("target"),
+        prompt=overrides["prompt"],
+        **_further(overrides),
+    )
+
+
+def _further(overrides: Overrides) -> FurtherKeys:
+    return cast(
+        FurtherKeys,
+        {key: value for key, value in overrides.items() if key not in ("input", "target", "prompt")},
+    )

@@ -1,0 +1,143 @@
+"""Naming a task, and writing a first task file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nullgrad.edges.shipped import list_tasks, resolve_task, scaffold_task, shipped_tasks
+from nullgrad.edges.taskfile import load_task
+from nullgrad.errors import UserError
+
+
+def refused(call, *fragments: str) -> UserError:
+    with pytest.raises(UserError) as caught:
+        call()
+    message = str(caught.value)
+    assert caught.value.what and caught.value.consequence and caught.value.ways_out
+    assert "\n" not in message and "Traceback" not in message
+    for fragment in fragments:
+        assert fragment in message, message
+    return caught.value
+
+
+@pytest.fixture(autouse=True)
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NULLGRAD_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    lines = ["id,sentiment,review"]
+    lines += [
+        f'{n},{("good", "bad")[n % 2]},"Film {n}: {"xyzuvw"[n % 6] * (n + 3)}, it {{was}} ""{n}"""'
+        for n in range(40)
+    ]
+    path = tmp_path / "reviews.csv"
+    path.write_text("\n".join(lines), "utf-8")
+    return path
+
+
+def test_every_listed_task_resolves_or_says_how():
+    tasks = list_tasks()
+    names = [info.name for info in tasks]
+    assert len(set(names)) == len(names) and all(info.description for info in tasks)
+    assert {"web-of-lies", "multistep-arithmetic", "bbeh/web_of_lies", "banking77"} <= set(names)
+    for info in tasks:
+        if info.available:
+            task = resolve_task(info.name)
+            assert task.view.name == info.name and task.test
+        else:
+            assert info.kind == "published"
+            refused(lambda name=info.name: resolve_task(name), f"nullgrad tasks fetch {info.name}")
+
+
+@pytest.mark.parametrize("name", ["web-of-lies", "multistep-arithmetic"])
+def test_generated_tasks_have_the_papers_split(name):
+    task = resolve_task(name)
+    assert (len(task.view.train), len(task.view.validation), len(task.test)) == (30, 50, 120)
+    assert resolve_task(name).digest == task.digest
+    small = resolve_task(name, split={"train": 2, "validation": 3, "test": 4})
+    assert len(small.test) == 4
+
+
+def test_shipped_tasks_load():
+    for name, path in shipped_tasks().items():
+        task = resolve_task(name)
+        assert load_task(path).digest == task.digest
+
+
+def test_files_and_directories(data, tmp_path):
+    out = scaffold_task(data, tmp_path / "mine" / "task.yaml")
+    assert resolve_task(str(out)).digest == resolve_task(str(out.parent)).digest
+    task = resolve_task(str(data), input="review", target="sentiment", prompt="Good or bad?")
+    assert task.view.labels == ("bad", "good")
+
+
+def test_unknown_names():
+    refused(lambda: resolve_task("web-of-lie"), "'web-of-lie'", "'web-of-lies'")
+    refused(lambda: resolve_task("bbeh/web-of-lies"), "bbeh/web")
+    refused(lambda: resolve_task("none.yaml"), "none.yaml")
+    refused(lambda: resolve_task("none.csv", input="a", target="b", prompt="c"), "none.csv")
+
+
+def test_data_without_its_columns(data):
+    refused(
+        lambda: resolve_task(str(data)), "--input and --target and --prompt", "'review'", "--target sentiment"
+    )
+    refused(lambda: resolve_task(str(data), input="review", target="sentiment"), "--prompt")
+
+
+def test_a_scaffold_loads_as_it_is(data, tmp_path):
+    out = scaffold_task(data, tmp_path / "deep" / "er" / "reviews.yaml")
+    text = out.read_text("utf-8")
+    assert 'data: "../../reviews.csv"' in text and 'input: "review"' in text and 'target: "sentiment"' in text
+    task = load_task(out)
+    assert task.view.labels == ("bad", "good")
+    assert (len(task.view.train), len(task.view.validation), len(task.test)) == (6, 10, 24)
+    assert task.test[0].input.startswith("Film ") and "{was}" in task.test[0].input
+
+
+def test_a_scaffold_is_never_overwritten_unasked(data, tmp_path):
+    out = tmp_path / "task.yaml"
+    out.write_text("mine", "utf-8")
+    refused(lambda: scaffold_task(data, out), "exists", "--force")
+    assert out.read_text("utf-8") == "mine"
+    scaffold_task(data, out, force=True)
+    assert load_task(out).test
+
+
+def test_scaffold_with_columns_given_and_odd_names(tmp_path):
+    path = tmp_path / "a: b#.tsv"
+    lines = ['what: "is" {it}\t# value'] + [
+        f"thing number {n} {'abcdefg'[n % 7] * 9}\t{n * 7}" for n in range(30)
+    ]
+    path.write_text("\n".join(line.replace('"is"', "'is'") for line in lines), "utf-8")
+    task = load_task(scaffold_task(path, tmp_path / "t.yaml"))
+    assert task.view.labels == () and task.view.name == "a: b#"
+    assert task.view.wrong == "number"
+    task = load_task(scaffold_task(path, tmp_path / "u.yaml", input="# value", target="what: 'is' {it}"))
+    assert task.test[0].target.startswith("thing")
+
+
+def test_scaffold_refuses(data, tmp_path):
+    refused(lambda: scaffold_task(data, tmp_path / "t.yaml", input="revew"), "'revew'", "'review'")
+    (tmp_path / "one.csv").write_text("a\n1\n2\n3\n")
+    refused(lambda: scaffold_task(tmp_path / "one.csv", tmp_path / "t.yaml"), "one column")
+    (tmp_path / "few.csv").write_text("a,b\n1,2\n")
+    refused(lambda: scaffold_task(tmp_path / "few.csv", tmp_path / "t.yaml"), "too few")
+    assert not (tmp_path / "t.yaml").exists()
+
+
+def test_every_override_reaches_every_kind_of_task(data, tmp_path):
+    out = scaffold_task(data, tmp_path / "t.yaml")
+    for ref in ("web-of-lies", str(out)):
+        task = resolve_task(ref, name="mine", prompt="Mine.", unparsed="exclude")
+        assert (task.view.name, task.view.seed_prompt, task.view.unparsed) == ("mine", "Mine.", "exclude")
+
+
+def test_data_for_a_judge_needs_no_target(data):
+    task = resolve_task(str(data), input="review", prompt="P", scorer={"judge": {"rubric": "Is it kind?"}})
+    assert task.view.scorer.asks
+    assert task.test[0].target == ""
