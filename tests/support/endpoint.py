@@ -116,6 +116,7 @@ class Endpoint:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._ready = threading.Event()
+        self._server: asyncio.Server | None = None
         self.port = 0
 
     @property
@@ -129,7 +130,12 @@ class Endpoint:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        def stop() -> None:
+            if self._server is not None:
+                self._server.close()
+            self._loop.stop()
+
+        self._loop.call_soon_threadsafe(stop)
         self._thread.join(10)
 
     def served(self) -> Counter[str]:
@@ -140,8 +146,8 @@ class Endpoint:
         asyncio.set_event_loop(self._loop)
 
         async def start() -> None:
-            server = await self._loop.create_server(lambda: _Connection(self), "127.0.0.1", self.port)
-            self.port = server.sockets[0].getsockname()[1]
+            self._server = await self._loop.create_server(lambda: _Connection(self), "127.0.0.1", self.port)
+            self.port = self._server.sockets[0].getsockname()[1]
             self._ready.set()
 
         self._loop.run_until_complete(start())

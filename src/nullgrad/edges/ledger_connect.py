@@ -23,6 +23,9 @@ def connect(path: Path, *, read_only: bool = False, busy_seconds: float = 30.0) 
     synchronous=NORMAL: a commit is in the operating system's hands, so it outlives a killed process; a power
     failure can lose the commits since the last checkpoint, and leaves a consistent file.
 
+    A process writes and checkpoints on one connection only, and no file is mapped into memory: SQLite before 3.51.3
+    can damage a file when two connections checkpoint at the same instant (sqlite.org/wal.html#walresetbug).
+
     Raises:
         sqlite3.Error, OSError: see `ledger_error`.
         LedgerError: the file system cannot hold a ledger.

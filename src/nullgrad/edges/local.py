@@ -63,6 +63,7 @@ class LocalModel:
     simulated = False
     constrains = True
     max_logprobs = 20
+    """As many as the usual endpoints give. They are the distribution before the grammar."""
 
     def __init__(
         self, name: str, settings: EngineSettings | None = None, on_notice: Notice | None = None
@@ -102,7 +103,9 @@ class LocalModel:
 
         if self._session is not None:
             return
-        path = self._file or await asyncio.to_thread(fetch_weights, self._known, self._notice)
+        path = self._file
+        if path is None:
+            path = await asyncio.to_thread(fetch_weights, self._known, self._notice)
         # Other processes of this machine can reach the port as well; only this one knows the key.
         key = secrets.token_urlsafe(24)
         self._server = await asyncio.to_thread(_start, path, self._settings, key, self.name)
@@ -252,7 +255,14 @@ def _engine_version() -> str:
 
 def _start(path: Path, settings: EngineSettings, key: str, name: str) -> Any:
     """Load the weights; blocks for seconds."""
-    import xllamacpp
+    try:
+        import xllamacpp  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise UserError(
+            f"The package xllamacpp cannot be imported: {error}.",
+            "Nothing was run.",
+            "Install it anew: pip install --force-reinstall xllamacpp",
+        ) from error
 
     params = xllamacpp.CommonParams()
     params.model.path = str(path)
