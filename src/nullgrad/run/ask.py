@@ -309,9 +309,11 @@ class Asker:
                 rows = [record for _, record in records]
                 try:
                     await loop.run_in_executor(self._writer, self._ledger.append, rows, events)
+                    # Another process may have answered the same request first: what the ledger holds is what counts.
+                    kept = self._ledger.find([record.identity for record in rows])
                     for call, record in records:
                         self._calls.pop(call.identity, None)
-                        self._deliver(call, record.answer)
+                        self._deliver(call, kept.get(record.identity, record.answer))
                 except Exception as error:
                     # What cannot be committed must not reach a trial: everyone who waits gets the error.
                     for call, _ in (*records, *self._records):
