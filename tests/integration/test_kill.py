@@ -18,6 +18,9 @@ from tests.support.workload import command, environment, lasting, run_json, writ
 
 RUNS, KILLS = 5, 5
 CONCURRENCY = 8
+IN_FLIGHT = 2 * CONCURRENCY
+"""Calls sent and not yet delivered: on their way, or answered and waiting for their commit."""
+
 MORE = ("--steps", "3", "--concurrency", str(CONCURRENCY), "--arm", "gradient/correct/validated@3")
 
 FAULTS = Faults(rate_limit=0.03, error_500=0.03, reset=0.02, malformed=0.02, rejected=0.01)
@@ -61,7 +64,7 @@ def test_killed_runs_end_like_undisturbed_ones(faults: Faults, tmp_path: Path) -
                 after = recorded(ledger)
                 assert after >= before, "what was recorded is never lost"
                 answered = sum(one.status in (200, 400) and not one.fault.startswith("m") for one in endpoint.log[sent:])
-                assert answered - (after - before) <= CONCURRENCY + 24, "at most the calls in flight are lost"
+                assert answered - (after - before) <= IN_FLIGHT, "at most the calls in flight are lost"
             kept = recorded(ledger)
             result = run_json(arguments)
             paid = endpoint.served()
@@ -70,7 +73,7 @@ def test_killed_runs_end_like_undisturbed_ones(faults: Faults, tmp_path: Path) -
         assert recorded(ledger) == total
         assert result["calls"]["paid"] <= total - kept, "nothing recorded is paid again"
         twice = sum(count - 1 for count in paid.values())
-        assert twice <= KILLS * (CONCURRENCY + 24), "only what was in flight at a kill is paid twice"
+        assert twice <= KILLS * IN_FLIGHT, "only what was in flight at a kill is paid twice"
         assert not verify_ledger(ledger).problems
     assert kills == (RUNS if not faults.rejected else 2) * KILLS
 

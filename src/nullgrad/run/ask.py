@@ -77,7 +77,8 @@ class Asker:
         observer: told of every answer.
         budget: what may be spent.
         run: the run's identity, under which events are recorded.
-        concurrency: calls in flight per model at most.
+        concurrency: calls in flight per model at most, and answers that wait for their commit; a killed process has
+            thus lost at most twice as many.
         on_failure: `missing` delivers `Failed`; `suspend` ends the run instead.
         price: dollars of a reply.
     """
@@ -111,6 +112,8 @@ class Asker:
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self._fatal: BaseException | None = None
         self._closed = False
+        self._ceiling = concurrency
+        self._uncommitted = 0
         self.counts = Counts()
 
     def submit(self, asks: list[tuple[Ask, Deliver]]) -> None:
@@ -163,7 +166,7 @@ class Asker:
     def _pump(self, lane: _Lane) -> None:
         loop = asyncio.get_running_loop()
         now = loop.time()
-        while lane.queue and lane.limiter.free(now):
+        while lane.queue and lane.limiter.free(now) and self._uncommitted < self._ceiling:
             call = lane.queue.popleft()
             lane.limiter.in_flight += 1
             task = loop.create_task(self._call(lane, call))
@@ -212,6 +215,7 @@ class Asker:
         self._budget.settle(reply.usage, usd)
         record = Record(call.identity, call.ask.request, reply, call.ask.about, call.attempts, seconds)
         self._records.append((call, record))
+        self._uncommitted += 1
         self._flush_soon()
 
     def _failed(self, lane: _Lane, call: _Call, error: CallError, sent: float) -> None:
@@ -262,6 +266,7 @@ class Asker:
         failed = Failed(failure.kind, failure.what, failure.status, call.attempts)
         record = Record(call.identity, call.ask.request, failed, call.ask.about, call.attempts, 0.0)
         self._records.append((call, record))
+        self._uncommitted += 1
         self._flush_soon()
 
     def _check_alive(self, lane: _Lane) -> None:
@@ -310,10 +315,13 @@ class Asker:
                 try:
                     await loop.run_in_executor(self._writer, self._ledger.append, rows, events)
                     # Another process may have answered the same request first: what the ledger holds is what counts.
+                    self._uncommitted -= len(records)
                     kept = self._ledger.find([record.identity for record in rows])
                     for call, record in records:
                         self._calls.pop(call.identity, None)
                         self._deliver(call, kept.get(record.identity, record.answer))
+                    for lane in self._lanes.values():
+                        self._pump(lane)
                 except Exception as error:
                     # What cannot be committed must not reach a trial: everyone who waits gets the error.
                     for call, _ in (*records, *self._records):
