@@ -137,7 +137,7 @@ class OptimizeResult:
         from nullgrad.analysis.serialize import SPEND_KEYS
 
         value = {key: part for key, part in self.to_dict().items() if key not in SPEND_KEYS}
-        return json.dumps(value, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
+        return json.dumps(value, ensure_ascii=True, separators=(",", ":"))
 
     def to_pandas(self) -> Any:
         """The class-wise table as a DataFrame, one row per slot and label.
