@@ -91,9 +91,7 @@ def main() -> None:
         if not results:
             continue
         wall = statistics.median(one["wall"] for one in results)
-        ratio = statistics.median(
-            one["wall"] / other for one, other in zip(results, bare, strict=False)
-        )
+        ratio = statistics.median(one["wall"] / other for one, other in zip(results, bare, strict=False))
         rows.append(
             {
                 "client": name,
@@ -101,7 +99,9 @@ def main() -> None:
                 "wall_s": round(wall, 3),
                 "x_floor": round(wall / floor, 2),
                 "x_bare": round(ratio, 2),
-                "cpu_ms_per_call": round(1000 * statistics.median(one["cpu"] for one in results) / options.n, 3),
+                "cpu_ms_per_call": round(
+                    1000 * statistics.median(one["cpu"] for one in results) / options.n, 3
+                ),
                 "peak_mb": round(statistics.median(one["peak_mb"] for one in results)),
             }
         )
@@ -109,8 +109,12 @@ def main() -> None:
     if options.json:
         print(json.dumps({"floor_s": floor, "clients": rows, "not_installed": missing}, indent=2))
         return
-    print(f"{options.n} examples, concurrency {options.concurrency}, {options.latency_ms:.0f} ms latency, floor {floor:.2f} s")
-    print(f"{'client':<22}{'runs':>5}{'wall s':>9}{'x floor':>9}{'x bare':>8}{'CPU ms/call':>13}{'peak MB':>9}")
+    print(
+        f"{options.n} examples, concurrency {options.concurrency}, {options.latency_ms:.0f} ms latency, floor {floor:.2f} s"
+    )
+    print(
+        f"{'client':<22}{'runs':>5}{'wall s':>9}{'x floor':>9}{'x bare':>8}{'CPU ms/call':>13}{'peak MB':>9}"
+    )
     for row in rows:
         print(
             f"{row['client']:<22}{row['runs']:>5}{row['wall_s']:>9.3f}{row['x_floor']:>9.2f}{row['x_bare']:>8.2f}"

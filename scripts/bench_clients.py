@@ -21,7 +21,9 @@ from typing import Any
 
 LABELS = ["alpha", "beta", "gamma", "delta"]
 PROMPT = "Label the text with exactly one of alpha, beta, gamma, delta."
-WORDS = "river stone copper lantern quiet harbor window meadow signal paper marble winter orchard canyon".split()
+WORDS = (
+    "river stone copper lantern quiet harbor window meadow signal paper marble winter orchard canyon".split()
+)
 
 
 def rows(n: int) -> list[tuple[str, str]]:
@@ -54,7 +56,9 @@ def messages(text: str) -> list[dict[str, str]]:
     return [{"role": "system", "content": PROMPT}, {"role": "user", "content": text}]
 
 
-async def _pool(call: Callable[[str], Awaitable[str]], data: list[tuple[str, str]], concurrency: int) -> list[str]:
+async def _pool(
+    call: Callable[[str], Awaitable[str]], data: list[tuple[str, str]], concurrency: int
+) -> list[str]:
     gate = asyncio.Semaphore(concurrency)
 
     async def one(text: str) -> str:
@@ -99,7 +103,11 @@ def nullgrad_eval(url: str, data: list[tuple[str, str]], concurrency: int) -> tu
     )  # fmt: skip
     task = Task(view, test, "bench")
     os.environ.setdefault("OPENAI_API_KEY", "unused")
-    with tempfile.TemporaryDirectory() as folder, open(os.devnull, "w") as null, contextlib.redirect_stderr(null):
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        open(os.devnull, "w") as null,
+        contextlib.redirect_stderr(null),
+    ):
         with Meter() as meter:
             job = Optimization(task, model="openai/mock", base_url=url, steps=0, concurrency=concurrency)
             progress = PlainProgress(len(data))
@@ -204,7 +212,9 @@ def main() -> None:
     name, url, n, concurrency = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
     meter, answered = CLIENTS[name][1](url, rows(n), concurrency)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print("RESULT " + json.dumps({"wall": meter.wall, "cpu": meter.cpu, "peak_mb": peak, "answered": answered}))
+    print(
+        "RESULT " + json.dumps({"wall": meter.wall, "cpu": meter.cpu, "peak_mb": peak, "answered": answered})
+    )
 
 
 if __name__ == "__main__":

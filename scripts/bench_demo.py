@@ -35,7 +35,10 @@ def main() -> None:
             result = json.loads(done.stdout)
             rows.append((seed, result))
             gain = result["test"]["gain"]
-            print(f"seed {seed}: {gain['points']:+.1f} points {gain['ci95']} {result['seconds']:.0f} s", flush=True)
+            print(
+                f"seed {seed}: {gain['points']:+.1f} points {gain['ci95']} {result['seconds']:.0f} s",
+                flush=True,
+            )
     points = [row["test"]["gain"]["points"] for _, row in rows]
     labels = list(rows[0][1]["classes"])
     lines = [
@@ -45,13 +48,17 @@ def main() -> None:
         "",
         f"`nullgrad optimize {TASK} --model {MODEL} {' '.join(rest)} --seed N`",
         "",
-        "| seed | seed prompt | best prompt | gain, points | 95 % | " + " | ".join(f"recall of {one}" for one in labels) + " | recommendation | seconds |",
+        "| seed | seed prompt | best prompt | gain, points | 95 % | "
+        + " | ".join(f"recall of {one}" for one in labels)
+        + " | recommendation | seconds |",
         "| --- | --- | --- | --- | --- | " + " | ".join("---" for _ in labels) + " | --- | --- |",
     ]
     for seed, row in rows:
         test, classes = row["test"], row["classes"]
         low, high = test["gain"]["ci95"]
-        recalls = " | ".join(f"{classes[one]['seed']['recall']:.2f} → {classes[one]['best']['recall']:.2f}" for one in labels)
+        recalls = " | ".join(
+            f"{classes[one]['seed']['recall']:.2f} → {classes[one]['best']['recall']:.2f}" for one in labels
+        )
         lines.append(
             f"| {seed} | {test['seed']['score']:.1%} | {test['best']['score']:.1%} | {test['gain']['points']:+.1f} | "
             f"{low:.1f} to {high:.1f} | {recalls} | {row['recommendation']} | {row['seconds']:.0f} |"

@@ -34,7 +34,9 @@ def main() -> None:
     say(["models", "fetch", MODEL])
     say(["optimize", TASK, "--model", MODEL, *OPTIONS, "--ledger", str(options.ledger)])
     say(["verify", "--ledger", str(options.ledger)])
-    print(f"\nThe demo took {time.monotonic() - started:.0f} s. The same command again is answered from the ledger.")
+    print(
+        f"\nThe demo took {time.monotonic() - started:.0f} s. The same command again is answered from the ledger."
+    )
 
 
 if __name__ == "__main__":

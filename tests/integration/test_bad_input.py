@@ -13,7 +13,10 @@ import pytest
 
 from nullgrad.surfaces.cli import run
 
-ROWS = [(f"the film number {n} was {'lovely' if n % 3 else 'dreadful'}", "positive" if n % 3 else "negative") for n in range(40)]
+ROWS = [
+    (f"the film number {n} was {'lovely' if n % 3 else 'dreadful'}", "positive" if n % 3 else "negative")
+    for n in range(40)
+]
 
 TASK = """\
 name: reviews
@@ -43,7 +46,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
     (tmp_path / "task.yaml").write_text(TASK)
-    (tmp_path / "reviews.csv").write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in ROWS))
+    (tmp_path / "reviews.csv").write_text(
+        "text,label\n" + "".join(f"{text},{label}\n" for text, label in ROWS)
+    )
     (tmp_path / "model.py").write_text(SCRIPT)
     return tmp_path
 
@@ -149,7 +154,9 @@ def test_the_good_task_is_good(folder: Path, capsys: pytest.CaptureFixture[str])
     assert result["simulated"] == ["script:model.py"]
 
 
-def test_template_syntax_in_data_passes_through_untouched(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_template_syntax_in_data_passes_through_untouched(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     nasty = "{prompt} {{input}} {% x %} ${y} %s {0} </prompt> `` lovely"
     (folder / "reviews.csv").write_text(
         "text,label\n" + "".join(f'"{nasty} {n}",{label}\n' for n, (_, label) in enumerate(ROWS))
@@ -160,7 +167,9 @@ def test_template_syntax_in_data_passes_through_untouched(folder: Path, capsys: 
         f"    assert {nasty!r} in text, text\n"
         "    return 'positive'\n"
     )
-    assert run(["optimize", "task.yaml", "--model", "script:model.py", "--steps", "0", "--quiet", "--json"]) == 0
+    assert (
+        run(["optimize", "task.yaml", "--model", "script:model.py", "--steps", "0", "--quiet", "--json"]) == 0
+    )
     assert json.loads(capsys.readouterr().out)["outcomes"]["scored"] == 20
 
 
@@ -169,7 +178,9 @@ def test_an_example_of_five_megabytes(folder: Path, capsys: pytest.CaptureFixtur
     (folder / "reviews.csv").write_text(rows(f"{huge},positive\n"))
     change = replace("test: 20", "test: 27")
     change(folder)
-    assert run(["optimize", "task.yaml", "--model", "script:model.py", "--steps", "0", "--quiet", "--json"]) == 0
+    assert (
+        run(["optimize", "task.yaml", "--model", "script:model.py", "--steps", "0", "--quiet", "--json"]) == 0
+    )
     assert json.loads(capsys.readouterr().out)["outcomes"]["scored"] == 27
 
 
@@ -195,7 +206,9 @@ def mounted(folder: Path, options: str) -> Path | None:
     """A small or read-only file system, None where this user may not mount one."""
     place = folder / "mounted"
     place.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)], capture_output=True, check=False)
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)], capture_output=True, check=False
+    )
     return place if done.returncode == 0 else None
 
 

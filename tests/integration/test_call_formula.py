@@ -17,7 +17,11 @@ from tests.unit.test_trial import every_arm
 
 pytestmark = needs_shared
 
-ANSWERS = ("The answer is: yes, no, unknown", "The answer is: no, unknown, yes", "The answer is: yes, yes, no")
+ANSWERS = (
+    "The answer is: yes, no, unknown",
+    "The answer is: no, unknown, yes",
+    "The answer is: yes, yes, no",
+)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +41,9 @@ def task(tmp_path_factory: pytest.TempPathFactory) -> Task:
     return loaded
 
 
-def optimized(task: Task, endpoint: Endpoint, ledger: Path, **options: object) -> tuple[Optimization, OptimizeResult]:
+def optimized(
+    task: Task, endpoint: Endpoint, ledger: Path, **options: object
+) -> tuple[Optimization, OptimizeResult]:
     job = Optimization(task, model="openai/test", base_url=endpoint.url, endpoint_name="test", **options)  # type: ignore[arg-type]
     return job, asyncio.run(job.run(ledger=ledger))
 
@@ -105,7 +111,7 @@ def test_a_judge_adds_a_critic_call_for_each_output_graded(task: Task, tmp_path:
     (tmp_path / "sums.csv").write_text(rows)
     (tmp_path / "task.yaml").write_text(
         "name: sums\ndata: sums.csv\ninput: question\ntarget: answer\nprompt: Add.\nformat: ''\n"
-        "scorer: {judge: {rubric: \"Is it right?\"}}\nleaks: allow\nsplit: {train: 9, validation: 10, test: 20, seed: 0}\n"
+        'scorer: {judge: {rubric: "Is it right?"}}\nleaks: allow\nsplit: {train: 9, validation: 10, test: 20, seed: 0}\n'
     )
 
     def respond(body: dict, number: int) -> str:  # type: ignore[type-arg]
@@ -114,9 +120,20 @@ def test_a_judge_adds_a_critic_call_for_each_output_graded(task: Task, tmp_path:
             return f"Score: {number % 101}"
         return f"<prompt>Add well, {number}.</prompt>" if "<prompt>" in text else f"About {number % 50}."
 
-    for arm in ("one-step/correct/validated@2", "gradient/none/best@2", "improve/naive", "one-step/wrong/naive"):
+    for arm in (
+        "one-step/correct/validated@2",
+        "gradient/none/best@2",
+        "improve/naive",
+        "one-step/wrong/naive",
+    ):
         with Endpoint(responder=respond) as endpoint:
-            job, result = optimized(load_task(str(tmp_path / "task.yaml")), endpoint, tmp_path / f"{len(arm)}.db", arm=arm, steps=3)
+            job, result = optimized(
+                load_task(str(tmp_path / "task.yaml")),
+                endpoint,
+                tmp_path / f"{len(arm)}.db",
+                arm=arm,
+                steps=3,
+            )
             predicted = job.plan.main_calls
             assert asked(result) == {
                 "generator": predicted.generator, "optimizer": predicted.optimizer, "critic": predicted.critic,

@@ -63,7 +63,9 @@ def test_killed_runs_end_like_undisturbed_ones(faults: Faults, tmp_path: Path) -
                 kills += 1
                 after = recorded(ledger)
                 assert after >= before, "what was recorded is never lost"
-                answered = sum(one.status in (200, 400) and not one.fault.startswith("m") for one in endpoint.log[sent:])
+                answered = sum(
+                    one.status in (200, 400) and not one.fault.startswith("m") for one in endpoint.log[sent:]
+                )
                 assert answered - (after - before) <= IN_FLIGHT, "at most the calls in flight are lost"
             kept = recorded(ledger)
             result = run_json(arguments)
@@ -83,7 +85,10 @@ def test_an_interrupt_keeps_the_calls_in_flight_and_exits_130(tmp_path: Path) ->
     ledger = tmp_path / "l.db"
     with Endpoint(answers=("up", "down"), latency=0.05) as endpoint:
         process = subprocess.Popen(
-            command(task, endpoint.url, ledger, *MORE), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()
+            command(task, endpoint.url, ledger, *MORE),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment(),
         )
         while len(endpoint.log) < 60:
             time.sleep(0.005)
@@ -93,7 +98,9 @@ def test_an_interrupt_keeps_the_calls_in_flight_and_exits_130(tmp_path: Path) ->
         assert out == b""
         assert b"same command" in err
         assert b"Traceback" not in err
-        assert recorded(ledger) == sum(endpoint.served().values()), "every call in flight arrived and was recorded"
+        assert recorded(ledger) == sum(endpoint.served().values()), (
+            "every call in flight arrived and was recorded"
+        )
         result = run_json(command(task, endpoint.url, ledger, *MORE))
         assert max(endpoint.served().values()) == 1, "nothing was paid twice"
         assert result["calls"]["replayed"] > 0

@@ -80,7 +80,11 @@ def test_failures_are_missing_and_counted(task: Path, capsys: pytest.CaptureFixt
         import nullgrad.edges.openai as edge
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(edge.OpenAIModel.__init__, "__kwdefaults__", {**edge.OpenAIModel.__init__.__kwdefaults__, "timeout": 1.0})
+            patch.setattr(
+                edge.OpenAIModel.__init__,
+                "__kwdefaults__",
+                {**edge.OpenAIModel.__init__.__kwdefaults__, "timeout": 1.0},
+            )
             result = as_json(capsys, arguments(endpoint, "--steps", "3"))
         rejected = {one.body for one in endpoint.log if one.fault == "rejected"}
     assert rejected
@@ -96,14 +100,18 @@ def test_failures_are_missing_and_counted(task: Path, capsys: pytest.CaptureFixt
 def test_every_call_failing_is_exit_code_3_and_no_result(task: Path, tmp_path: Path) -> None:
     with Endpoint(faults=Faults(every=500)) as endpoint:
         line = command(task, endpoint.url, tmp_path / "l.db", "--steps", "1", "--concurrency", "64")
-        done = subprocess.run(line, capture_output=True, text=True, env=environment(), timeout=120, check=False)
+        done = subprocess.run(
+            line, capture_output=True, text=True, env=environment(), timeout=120, check=False
+        )
     assert done.returncode == 3
     assert done.stdout == ""
     assert done.stderr.count("error: ") == 1
     assert "Traceback" not in done.stderr
 
 
-def test_a_wrong_key_is_exit_code_2(task: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_key_is_exit_code_2(
+    task: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-wrong")
     with Endpoint(key="sk-right") as endpoint:
         assert run(arguments(endpoint, "--quiet", "--concurrency", "4")) == 2
@@ -119,9 +127,13 @@ def test_an_unknown_model_is_exit_code_2(task: Path, capsys: pytest.CaptureFixtu
     assert "'test'" in capsys.readouterr().err
 
 
-def test_a_budget_ends_the_run_with_a_result_and_exit_code_4(task: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_budget_ends_the_run_with_a_result_and_exit_code_4(
+    task: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with Endpoint(answers=("up", "down")) as endpoint:
-        whole = as_json(capsys, [*arguments(endpoint)[:-4], "--ledger", "whole.db", "--arm", ARM, "--steps", "2"])
+        whole = as_json(
+            capsys, [*arguments(endpoint)[:-4], "--ledger", "whole.db", "--arm", ARM, "--steps", "2"]
+        )
         paid = 0
         stopped = as_json(capsys, arguments(endpoint, "--max-calls", "130"), 4)
         assert stopped["calls"]["paid"] <= 130
@@ -138,7 +150,11 @@ def test_controls_are_paid_last(task: Path, capsys: pytest.CaptureFixture[str]) 
     with Endpoint(answers=("up", "down")) as endpoint:
         alone = as_json(capsys, arguments(endpoint))
         budget = str(alone["calls"]["paid"] + 50)
-        result = as_json(capsys, [*arguments(endpoint, "--controls", "standard", "--max-calls", budget, "--ledger", "m.db")], 4)
+        result = as_json(
+            capsys,
+            [*arguments(endpoint, "--controls", "standard", "--max-calls", budget, "--ledger", "m.db")],
+            4,
+        )
     assert result["test"] | {"readings": 0} == alone["test"] | {"readings": 0}
     assert result["best_prompt"] == alone["best_prompt"]
 
@@ -207,7 +223,7 @@ def test_zero_steps_score_the_seed(task: Path, capsys: pytest.CaptureFixture[str
 def test_export_in_every_form(task: Path, capsys: pytest.CaptureFixture[str]) -> None:
     import yaml
 
-    nasty = "Mood {{x}} {% y %} ``` \"q\" and \\n?"
+    nasty = 'Mood {{x}} {% y %} ``` "q" and \\n?'
     text = Path("task.yaml").read_text().replace("Is the mood up or down?", json.dumps(nasty))
     Path("task.yaml").write_text(text)
     with Endpoint(answers=("up", "down")) as endpoint:
@@ -227,7 +243,9 @@ def test_export_in_every_form(task: Path, capsys: pytest.CaptureFixture[str]) ->
     assert chat[0]["content"].startswith(nasty)
     assert chat[1]["content"] == "{{input}}"
     namespace: dict[str, Any] = {}
-    exec("\n".join(line for line in outputs["dspy"].splitlines() if line.startswith("INSTRUCTIONS")), namespace)
+    exec(
+        "\n".join(line for line in outputs["dspy"].splitlines() if line.startswith("INSTRUCTIONS")), namespace
+    )
     assert namespace["INSTRUCTIONS"].startswith(nasty)
 
 
@@ -243,7 +261,13 @@ def test_verify_finds_nothing_in_a_good_ledger(task: Path, capsys: pytest.Captur
 def test_the_api_does_the_same(task: Path) -> None:
     with Endpoint(answers=("up", "down")) as endpoint:
         result = nullgrad.optimize(
-            "task.yaml", model="openai/test", base_url=endpoint.url, endpoint_name="test", arm=ARM, steps=2, ledger="api.db"
+            "task.yaml",
+            model="openai/test",
+            base_url=endpoint.url,
+            endpoint_name="test",
+            arm=ARM,
+            steps=2,
+            ledger="api.db",
         )
     assert result.arm == ARM
     assert result.gain is not None
@@ -252,7 +276,18 @@ def test_the_api_does_the_same(task: Path) -> None:
 
 def test_three_models_for_three_roles(task: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with Endpoint(answers=("up", "down")) as endpoint:
-        result = as_json(capsys, arguments(endpoint, "--optimizer-model", "openai/writer", "--temperature", "0.5", "--optimizer-temperature", "1"))
+        result = as_json(
+            capsys,
+            arguments(
+                endpoint,
+                "--optimizer-model",
+                "openai/writer",
+                "--temperature",
+                "0.5",
+                "--optimizer-temperature",
+                "1",
+            ),
+        )
         models = {body["model"] for body in endpoint.bodies.values()}
         assert models == {"test", "writer"}
         for body in endpoint.bodies.values():

@@ -22,6 +22,9 @@ Body = dict[str, Any]
 Responder = Callable[[Body, int], str]
 """From a request's body and its hash to the reply's text."""
 
+Refusal = tuple[int, Body, dict[str, str]]
+"""Status, body and further headers of an answer that is no reply."""
+
 
 @dataclass(frozen=True)
 class Faults:
@@ -124,6 +127,7 @@ class Endpoint:
         key: the only key accepted, "" for any.
         model: the only model known, "" for any.
         port: where it listens, 0 for a free one.
+        refuse: says of a request's body how it is refused, None where it is answered.
     """
 
     def __init__(
@@ -136,11 +140,14 @@ class Endpoint:
         key: str = "",
         model: str = "",
         port: int = 0,
+        refuse: Callable[[Body], Refusal | None] | None = None,
     ) -> None:
         self.latency = latency
         self.faults = faults or Faults()
         self.responder = responder or obliging(answers)
         self.key, self.model, self.port = key, model, port
+        self.refuse = refuse
+        self.refusals: dict[str, Refusal] = {}
         self.log: list[Served] = []
         self.bodies: dict[str, Body] = {}
         self.headers: dict[str, str] = {}
@@ -217,6 +224,10 @@ class Endpoint:
         self.bodies[digest] = body
         if self.model and body.get("model") != self.model:
             return digest, 404, "model"
+        refusal = self.refuse(body) if self.refuse else None
+        if refusal is not None:
+            self.refusals[digest] = refusal
+            return digest, refusal[0], "refused"
         if self.faults.every:
             return digest, self.faults.every, "every"
         if uniform("rejected", digest) < self.faults.rejected:
@@ -297,7 +308,7 @@ class _Connection(asyncio.Protocol):
             self.transport.abort()
             return
         if status != 200:
-            self._refuse(status, fault)
+            self._refuse(digest, status, fault)
             return
         number = int(digest[:12], 16)
         body = endpoint.bodies[digest]
@@ -320,7 +331,12 @@ class _Connection(asyncio.Protocol):
             return
         self._write(200, payload, kind="text/html" if fault == "wrong_type" else "application/json")
 
-    def _refuse(self, status: int, fault: str) -> None:
+    def _refuse(self, digest: str, status: int, fault: str) -> None:
+        if fault == "refused":
+            _, payload, headers = self.endpoint.refusals[digest]
+            extra = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+            self._write(status, json.dumps(payload).encode(), extra=extra)
+            return
         error: dict[str, Any] = {"message": f"injected {fault}", "code": None}
         if fault == "key":
             error = {"message": "Incorrect API key provided: sk-wr****ng.", "code": "invalid_api_key"}

@@ -16,5 +16,6 @@ def shared(*parts: str) -> Path:
 
 
 needs_shared = pytest.mark.skipif(
-    not shared("data").is_dir(), reason="needs the real data sets of ../shared/data (or NULLGRAD_SHARED), which are not part of the project"
+    not shared("data").is_dir(),
+    reason="needs the real data sets of ../shared/data (or NULLGRAD_SHARED), which are not part of the project",
 )

@@ -35,7 +35,11 @@ def examples(split: str, n: int, labels: tuple[str, ...], start: int = 0) -> tup
 
 
 def make_view(
-    *, labels: tuple[str, ...] = ("yes", "no"), train: int = 7, validation: int = 4, seed_prompt: str = "Say yes or no."
+    *,
+    labels: tuple[str, ...] = ("yes", "no"),
+    train: int = 7,
+    validation: int = 4,
+    seed_prompt: str = "Say yes or no.",
 ) -> TaskView:
     """A task without its test split."""
     return TaskView(

@@ -27,7 +27,10 @@ SPEND = ("calls", "tokens", "usd", "seconds")
 
 def write_task(folder: Path) -> Path:
     """A task of 72 examples."""
-    rows = [f"line {number} of the diary about day {number * 7},{'up' if number % 3 else 'down'}" for number in range(72)]
+    rows = [
+        f"line {number} of the diary about day {number * 7},{'up' if number % 3 else 'down'}"
+        for number in range(72)
+    ]
     (folder / "moods.csv").write_text("text,label\n" + "\n".join(rows) + "\n")
     path = folder / "task.yaml"
     path.write_text(TASK)
@@ -49,7 +52,9 @@ def environment() -> dict[str, str]:
 
 def run_json(arguments: list[str]) -> dict[str, Any]:
     """Run to the end and read the result."""
-    done = subprocess.run(arguments, capture_output=True, text=True, env=environment(), timeout=120, check=False)
+    done = subprocess.run(
+        arguments, capture_output=True, text=True, env=environment(), timeout=120, check=False
+    )
     assert done.returncode == 0, done.stderr
     result: dict[str, Any] = json.loads(done.stdout)
     return result

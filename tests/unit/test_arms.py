@@ -65,7 +65,10 @@ def test_the_ladder_of_the_default_arm() -> None:
     ]
 
 
-@pytest.mark.parametrize("text", ["gradient/correct/naive", "improve/best@4", "one-step/correct/validated@2", "gradient/none/best@2"])
+@pytest.mark.parametrize(
+    "text",
+    ["gradient/correct/naive", "improve/best@4", "one-step/correct/validated@2", "gradient/none/best@2"],
+)
 def test_every_ladder_ends_at_its_top_and_begins_at_the_seed(text: str) -> None:
     top = parse_arm(text)
     rungs = ladder(top)

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from nullgrad.core.chat import Failed, Message, Reply, Request
-from nullgrad.core.effects import About, Ask
+from nullgrad.core.effects import About, Ask, Effect, ask, parallel
 from nullgrad.core.events import Event, TrialDone
 from nullgrad.edges.openai import OpenAIModel
 from nullgrad.errors import BudgetReached, EndpointError, LedgerError, UserError
 from nullgrad.ports import Record
 from nullgrad.run.ask import Asker
 from nullgrad.run.budget import Budget, Limits
+from nullgrad.run.drive import Driver
 from nullgrad.run.retry import RetryPolicy
-from tests.support.endpoint import MIXED, PER_ATTEMPT, Endpoint, Faults
+from tests.support.endpoint import MIXED, PER_ATTEMPT, Body, Endpoint, Faults, Refusal
 
 SWIFT = RetryPolicy(attempts=8, base=0.005, cap=0.02, patience=5.0)
 
@@ -31,6 +34,8 @@ class Memory:
         self.events: list[tuple[str, Event]] = []
         self.commits: list[int] = []
         self.breaks = False
+        self.seconds = 0.0
+        """How long a commit takes."""
 
     def find(self, identities: Sequence[str]) -> dict[str, Reply | Failed]:
         return {one: self.known[one].answer for one in identities if one in self.known}
@@ -38,6 +43,7 @@ class Memory:
     def append(self, records: Sequence[Record], events: Sequence[tuple[str, Event]]) -> None:
         if self.breaks:
             raise LedgerError("The disk is full.")
+        time.sleep(self.seconds)
         self.commits.append(len(records))
         for record in records:
             self.known.setdefault(record.identity, record)
@@ -69,7 +75,10 @@ class Watch:
 
 def requests(n: int, model: str) -> list[Ask]:
     return [
-        Ask(Request(model, (Message("user", f"question {number}"),), draw=number), About("generator", "forward"))
+        Ask(
+            Request(model, (Message("user", f"question {number}"),), draw=number),
+            About("generator", "forward"),
+        )
         for number in range(n)
     ]
 
@@ -95,12 +104,15 @@ def ask_all(
     timeout: float = 0.5,
     repeats: int = 1,
     on_failure: str = "missing",
+    watch: Watch | None = None,
+    patience: float = 60.0,
 ) -> Run:
-    """Submit n requests (each `repeats` times) and wait for every answer."""
+    """Submit n requests (each `repeats` times) and wait for every answer, or raise TimeoutError after `patience`."""
 
     async def scenario() -> Run:
         result = Run()
         result.memory = memory or result.memory
+        result.watch = watch or result.watch
         model = OpenAIModel("m", base_url=endpoint.url, endpoint_name="test", timeout=timeout)
         await model.open()
         asker = Asker(
@@ -125,9 +137,11 @@ def ask_all(
             return deliver
 
         asker.submit([(one, deliverer(place)) for place, one in enumerate(asks)])
-        await asyncio.wait_for(done.wait(), 60)
-        await asker.finish()
-        await model.close()
+        try:
+            await asyncio.wait_for(done.wait(), patience)
+        finally:
+            await asker.finish(patience=1.0)
+            await model.close()
         return result
 
     return asyncio.run(scenario())
@@ -214,11 +228,100 @@ def test_an_unknown_model_is_not_retried() -> None:
     assert len(endpoint.log) <= 8
 
 
-def test_overload_lowers_the_calls_in_flight_and_retry_after_is_honoured() -> None:
-    with Endpoint(latency=0.01, faults=Faults(rate_limit_after=0.3, retry_after=0.1)) as endpoint:
-        run = ask_all(endpoint, 100)
+class Busy(Endpoint):
+    """Refuses the first requests with 429 and a Retry-After."""
+
+    first = 4
+
+    def decide(self, headers: dict[str, str], raw: bytes) -> tuple[str, int, str]:
+        digest, status, fault = super().decide(headers, raw)
+        self.first -= 1
+        return (digest, 429, "rate_limit_after") if self.first >= 0 else (digest, status, fault)
+
+
+def test_an_overloaded_endpoint_is_left_alone_for_as_long_as_it_asks() -> None:
+    with Busy(faults=Faults(retry_after=0.2)) as endpoint:
+        run = ask_all(endpoint, 40, concurrency=4)
     assert all(isinstance(answer, Reply) for answer in run.answers)
-    assert any("in flight" in notice for notice in run.watch.notices)
+    refused = [one for one in endpoint.log if one.status == 429]
+    later = [one for one in endpoint.log if one.status == 200]
+    assert (len(refused), len(later)) == (4, 40)
+    assert min(one.arrived for one in later) >= min(one.answered for one in refused) + 0.2
+    halved = [notice for notice in run.watch.notices if "in flight: 2" in notice]
+    assert len(halved) == 1, "halved once for the calls of one wave"
+
+
+def test_every_retry_waits_for_as_long_as_it_was_asked_to() -> None:
+    with Endpoint(latency=0.002, faults=Faults(rate_limit_after=0.2, retry_after=0.05)) as endpoint:
+        run = ask_all(endpoint, 60)
+    assert all(isinstance(answer, Reply) for answer in run.answers)
+    waited = 0
+    for body in endpoint.bodies:
+        attempts = [one for one in endpoint.log if one.body == body]
+        for before, after in pairwise(attempts):
+            assert after.arrived >= before.answered + 0.05
+            waited += 1
+    assert waited > 0
+
+
+@pytest.mark.xfail(
+    strict=True, raises=TimeoutError, reason="an hour of Retry-After stops the lane for an hour, in silence"
+)
+def test_an_endpoint_that_asks_for_an_hour_ends_the_run() -> None:
+    with Busy(faults=Faults(retry_after=3600)) as endpoint:
+        run = ask_all(endpoint, 40, concurrency=4, patience=2)
+    assert all(isinstance(answer, EndpointError) for answer in run.answers)
+    assert run.memory.known == {}
+
+
+def test_a_request_that_always_fails_is_missing_and_the_rest_is_answered() -> None:
+    def refuse(body: Body) -> Refusal | None:
+        return (500, {"error": {"message": "no"}}, {}) if "question 7" in str(body["messages"]) else None
+
+    with Endpoint(refuse=refuse, latency=0.001) as endpoint:
+        run = ask_all(endpoint, 60, concurrency=4)
+    failures = [answer for answer in run.answers if isinstance(answer, Failed)]
+    assert failures == [Failed("server", "HTTP 500: no", 500, SWIFT.attempts)]
+    assert (run.counts.paid, run.counts.failed, run.counts.retried) == (59, 1, SWIFT.attempts - 1)
+    assert Counter(one.status for one in endpoint.log) == {200: 59, 500: SWIFT.attempts}
+
+
+class Broken(Watch):
+    """An observer with a bug in it."""
+
+    def on_notice(self, text: str) -> None:
+        raise ZeroDivisionError(text)
+
+
+@pytest.mark.xfail(
+    strict=True, raises=TimeoutError, reason="what is raised in a call's task is lost, its waiters too"
+)
+def test_an_error_beside_a_call_reaches_those_who_wait() -> None:
+    with Endpoint(faults=Faults(error_500=0.3)) as endpoint:
+        run = ask_all(endpoint, 20, watch=Broken(), patience=2)
+    assert any(isinstance(answer, BaseException) for answer in run.answers)
+
+
+@pytest.mark.xfail(
+    strict=True, reason="replies that arrive or are committed after the end are not counted as paid"
+)
+def test_what_was_paid_when_the_run_ended_is_counted() -> None:
+    memory = Memory()
+    memory.seconds = 0.02
+
+    class Revoked(Endpoint):
+        asked = 0
+
+        def decide(self, headers: dict[str, str], raw: bytes) -> tuple[str, int, str]:
+            digest, status, fault = super().decide(headers, raw)
+            self.asked += 1
+            return (digest, 401, "key") if self.asked == 41 else (digest, status, fault)
+
+    with Revoked(latency=0.005) as endpoint:
+        run = ask_all(endpoint, 200, concurrency=16, memory=memory)
+    assert any(isinstance(answer, UserError) for answer in run.answers)
+    assert len(memory.known) == sum(endpoint.served().values())
+    assert run.counts.paid == len(memory.known)
 
 
 def test_the_budget_holds_to_within_the_calls_in_flight() -> None:
@@ -276,3 +379,100 @@ def test_facts_are_committed_too() -> None:
         return memory
 
     assert asyncio.run(scenario()).events == [("run", TrialDone("s", "p", 1))]
+
+
+def follow(number: int, model: str, ended: list[int]) -> Generator[Effect, Any, tuple[str, ...] | Failed]:
+    """Two requests, the second made from the first one's reply."""
+    about = About("generator", "forward", example=str(number))
+    try:
+        first = yield from ask(Request(model, (Message("user", f"question {number}"),)), about)
+        if isinstance(first, Failed):
+            return first
+        text = f"question {number} was answered {first.text}; and now?"
+        second = yield from ask(Request(model, (Message("user", text),)), about)
+        return second if isinstance(second, Failed) else (first.text, second.text)
+    finally:
+        ended.append(number)
+
+
+def drive(
+    endpoint: Endpoint,
+    n: int,
+    *,
+    memory: Memory,
+    ended: list[int] | None = None,
+    stop: Callable[[], bool] | None = None,
+    concurrency: int = 16,
+) -> tuple[Any, Any]:
+    """Drive `n` followers side by side over HTTP; results (or the error) and counts. `stop` cancels when it says so."""
+    own: list[int] = [] if ended is None else ended
+
+    async def scenario() -> tuple[Any, Any]:
+        model = OpenAIModel("m", base_url=endpoint.url, endpoint_name="test", timeout=0.5, send_seed=False)
+        await model.open()
+        asker = Asker(
+            {model.identity: model}, memory, Watch(), Budget(Limits()), "run", concurrency=concurrency, retry=SWIFT
+        )  # fmt: skip
+        task = asyncio.ensure_future(
+            Driver(asker).drive(parallel(follow(number, model.identity, own) for number in range(n)))
+        )
+        try:
+            while stop is not None and not task.done():
+                await asyncio.sleep(0.001)
+                if stop():
+                    task.cancel()
+            (result,) = await asyncio.gather(task, return_exceptions=True)
+            return result, asker.counts
+        finally:
+            await asker.finish(patience=2.0)
+            await model.close()
+
+    return asyncio.run(asyncio.wait_for(scenario(), 60))
+
+
+def test_generators_get_through_every_fault_as_if_there_were_none() -> None:
+    with Endpoint() as endpoint:
+        calm, _ = drive(endpoint, 150, memory=Memory())
+    memory, ended = Memory(), list[int]()
+    with Endpoint(faults=MIXED) as endpoint:
+        stormy, counts = drive(endpoint, 150, memory=memory, ended=ended)
+    failures = [answer for answer in stormy if isinstance(answer, Failed)]
+    assert len(stormy) == 150
+    assert 0 < len(failures) == counts.failed
+    pairs = zip(stormy, calm, strict=True)
+    assert all(answer == same for answer, same in pairs if not isinstance(answer, Failed)), (
+        "in order, and the same"
+    )
+    assert sorted(ended) == list(range(150))
+    assert counts.retried > 0
+    assert counts.paid == sum(endpoint.served().values()) == len(memory.known) - len(failures)
+    assert_nothing_paid_twice(endpoint)
+
+
+def test_a_fatal_error_closes_every_generator() -> None:
+    asked = 0
+
+    def refuse(body: Body) -> Refusal | None:
+        nonlocal asked
+        asked += 1
+        return (401, {"error": {"message": "revoked"}}, {}) if asked > 30 else None
+
+    ended: list[int] = []
+    with Endpoint(refuse=refuse) as endpoint:
+        result, _ = drive(endpoint, 100, memory=Memory(), ended=ended, concurrency=8)
+    assert isinstance(result, UserError)
+    assert sorted(ended) == list(range(100)), "each was begun and each was closed"
+    assert len(endpoint.log) <= 30 + 8
+
+
+def test_a_cancelled_run_goes_on_where_it_stopped() -> None:
+    memory = Memory()
+    with Endpoint(faults=MIXED, latency=0.002) as endpoint:
+        stopped, _ = drive(endpoint, 100, memory=memory, stop=lambda: len(memory.known) > 60)
+        assert isinstance(stopped, asyncio.CancelledError)
+        kept = len(memory.known)
+        assert 60 < kept < 200
+        results, counts = drive(endpoint, 100, memory=memory)
+    assert len(results) == 100
+    assert counts.replayed == kept
+    assert_nothing_paid_twice(endpoint)

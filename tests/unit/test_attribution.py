@@ -53,7 +53,10 @@ def blocks(n: int, spread: float = 0.0) -> list[Block]:
     stream = random.Random(1)
     names = [rung.arm.canonical for rung in ladder(TOP)] + [arm.canonical for arm in side_arms(TOP)]
     return [
-        Block(trial, {name: 0.5 + 0.05 * place + spread * stream.gauss(0, 1) for place, name in enumerate(names)})
+        Block(
+            trial,
+            {name: 0.5 + 0.05 * place + spread * stream.gauss(0, 1) for place, name in enumerate(names)},
+        )
         for trial in range(n)
     ]
 

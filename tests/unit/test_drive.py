@@ -51,7 +51,9 @@ def test_results_come_back_in_order() -> None:
     def several():  # type: ignore[no-untyped-def]
         return (yield from parallel(question(str(number)) for number in range(50)))
 
-    assert run(several(), Recorder(lambda one: Reply(one.request.messages[0].content))) == [str(n) for n in range(50)]
+    assert run(several(), Recorder(lambda one: Reply(one.request.messages[0].content))) == [
+        str(n) for n in range(50)
+    ]
 
 
 def test_nothing_in_parallel_is_an_empty_list() -> None:
@@ -140,7 +142,9 @@ def test_cancelling_closes_every_generator() -> None:
     log: list[str] = []
 
     async def scenario() -> None:
-        task = asyncio.ensure_future(Driver(Manual()).drive(parallel(question(str(n), log) for n in range(3))))
+        task = asyncio.ensure_future(
+            Driver(Manual()).drive(parallel(question(str(n), log) for n in range(3)))
+        )
         await asyncio.sleep(0.01)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

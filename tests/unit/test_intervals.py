@@ -44,16 +44,26 @@ def test_mcnemar_is_the_binomial_test(gained: int, lost: int) -> None:
 def test_paired_proportions_by_hand() -> None:
     """Airway hyper-responsiveness (Fagerland, Lydersen and Laake 2014): 1 against 7 discordant of 21."""
     interval = paired_proportions(1, 7, 21)
-    assert interval.low == pytest.approx(2 / 23 - 8 / 23 - 1.959964 * ((10 / 23 - (6 / 23) ** 2) / 23) ** 0.5, abs=1e-6)
+    assert interval.low == pytest.approx(
+        2 / 23 - 8 / 23 - 1.959964 * ((10 / 23 - (6 / 23) ** 2) / 23) ** 0.5, abs=1e-6
+    )
     assert (round(interval.low, 3), round(interval.high, 3)) == (-0.508, -0.013)
 
 
-@pytest.mark.parametrize(("n", "up", "down"), [(30, 0.15, 0.05), (30, 0.1, 0.1), (60, 0.3, 0.1), (40, 0.05, 0.02)])
+@pytest.mark.parametrize(
+    ("n", "up", "down"), [(30, 0.15, 0.05), (30, 0.1, 0.1), (60, 0.3, 0.1), (40, 0.05, 0.02)]
+)
 def test_paired_proportions_cover_by_enumeration(n: int, up: float, down: float) -> None:
     covered = 0.0
     for gained, lost in product(range(n + 1), repeat=2):
         if gained + lost <= n:
-            weight = comb(n, gained) * comb(n - gained, lost) * up**gained * down**lost * (1 - up - down) ** (n - gained - lost)
+            weight = (
+                comb(n, gained)
+                * comb(n - gained, lost)
+                * up**gained
+                * down**lost
+                * (1 - up - down) ** (n - gained - lost)
+            )
             covered += weight * (up - down in paired_proportions(gained, lost, n))
     assert 0.935 <= covered <= 1.0
 

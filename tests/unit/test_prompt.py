@@ -9,7 +9,10 @@ from nullgrad.core.prompt import Parsed, Unparsed, parse_prompt
 
 GOOD = [
     ("<prompt>Classify the text.</prompt>", "Classify the text."),
-    ("Here you are:\n<prompt>\nClassify the text.\nBe careful.\n</prompt>\nHope this helps!", "Classify the text.\nBe careful."),
+    (
+        "Here you are:\n<prompt>\nClassify the text.\nBe careful.\n</prompt>\nHope this helps!",
+        "Classify the text.\nBe careful.",
+    ),
     ("<PROMPT>Classify the text.</PROMPT>", "Classify the text."),
     ("```\nClassify the text.\n```", "Classify the text."),
     ("Sure:\n```text\nClassify the text.\n```\n", "Classify the text."),
@@ -51,7 +54,9 @@ def test_everything_else_is_unparsed(text: str, reason: str) -> None:
     assert found.reason == reason
 
 
-@pytest.mark.parametrize(("finish", "reason"), [("length", "truncated"), ("content_filter", "filtered"), ("refusal", "refusal")])
+@pytest.mark.parametrize(
+    ("finish", "reason"), [("length", "truncated"), ("content_filter", "filtered"), ("refusal", "refusal")]
+)
 def test_a_reply_cut_short_is_never_a_prompt(finish: str, reason: str) -> None:
     found = parse_prompt(Reply("<prompt>Classify the text.</prompt>", finish), "prompt-fenced")
     assert found == Unparsed(reason, "<prompt>Classify the text.</prompt>")

@@ -46,8 +46,16 @@ def test_formula_by_hand() -> None:
     """30 training, 50 validation examples, 10 steps of 3: the paper's main run."""
     size = {"steps": 10, "batch_size": 3, "train": 30, "validation": 50}
     assert dataclasses.astuple(trial_calls(parse_arm("gradient/correct/naive"), **size)) == (30, 70, 0)
-    assert dataclasses.astuple(trial_calls(parse_arm("gradient/correct/validated@3"), **size)) == (30 + 50 * 31, 210, 0)
-    assert dataclasses.astuple(trial_calls(parse_arm("one-step/none/best@3"), **size)) == (30 + 50 * 30, 30, 0)
+    assert dataclasses.astuple(trial_calls(parse_arm("gradient/correct/validated@3"), **size)) == (
+        30 + 50 * 31,
+        210,
+        0,
+    )
+    assert dataclasses.astuple(trial_calls(parse_arm("one-step/none/best@3"), **size)) == (
+        30 + 50 * 30,
+        30,
+        0,
+    )
     assert dataclasses.astuple(trial_calls(parse_arm("improve/none/naive"), **size)) == (0, 10, 0)
 
 
@@ -58,7 +66,10 @@ FLIPS = {
     "evaluation": [Arm("gradient", word, "validated", 2) for word in ("none", "wrong", "shuffled")],
     "selection": [Arm("gradient", "correct", "best", 2), Arm("gradient", "correct", "random", 2)],
     "n": [Arm("gradient", "correct", "validated", 3), Arm("gradient", "correct", "validated", 1)],
-    "validation_labels": [Arm("gradient", "correct", "validated", 2, "wrong"), Arm("gradient", "correct", "validated", 2, "shuffled")],
+    "validation_labels": [
+        Arm("gradient", "correct", "validated", 2, "wrong"),
+        Arm("gradient", "correct", "validated", 2, "shuffled"),
+    ],
 }
 
 
@@ -83,10 +94,16 @@ def test_every_field_of_an_arm_is_flipped() -> None:
     assert set(FLIPS) == {field.name for field in dataclasses.fields(Arm)}
 
 
-@pytest.mark.parametrize(("field", "flipped"), [(field, arm) for field, arms in FLIPS.items() for arm in arms])
+@pytest.mark.parametrize(
+    ("field", "flipped"), [(field, arm) for field, arms in FLIPS.items() for arm in arms]
+)
 def test_flipping_a_field_changes_what_is_sent(field: str, flipped: Arm) -> None:
     if field != "update":
-        differing = [one.name for one in dataclasses.fields(Arm) if getattr(BASE, one.name) != getattr(flipped, one.name)]
+        differing = [
+            one.name
+            for one in dataclasses.fields(Arm)
+            if getattr(BASE, one.name) != getattr(flipped, one.name)
+        ]
         assert differing == [field]
     assert any(sent(BASE, seed) != sent(flipped, seed) for seed in range(5))
     assert sent(BASE) == sent(BASE)
@@ -118,7 +135,10 @@ def neutral(ask):  # type: ignore[no-untyped-def]
 def test_labels_flow_only_where_the_arm_says(update: str, selection: str) -> None:
     for evaluation, expected, forbidden in (("correct", RIGHT, WRONG), ("wrong", WRONG, RIGHT)):
         recorder = Recorder(neutral)
-        run(run_trial(make_setting(f"{update}/{evaluation}/{selection}", view=sentinel_view(), steps=3)), recorder)
+        run(
+            run_trial(make_setting(f"{update}/{evaluation}/{selection}", view=sentinel_view(), steps=3)),
+            recorder,
+        )
         shown = recorder.texts(SHOWS[update])
         assert shown
         assert all(expected in text for text in shown)
@@ -191,7 +211,12 @@ def test_arms_of_a_block_share_forward_requests_and_not_proposals() -> None:
 def test_each_variant_draws_all_three_stages_anew() -> None:
     recorder = Recorder()
     run(run_trial(make_setting("gradient/correct/random@3", steps=1)), recorder)
-    for stage, count in (("forward", 3), ("gradient-output", 9), ("gradient-prompt", 9), ("gradient-update", 3)):
+    for stage, count in (
+        ("forward", 3),
+        ("gradient-output", 9),
+        ("gradient-prompt", 9),
+        ("gradient-update", 3),
+    ):
         asks = [ask for ask in recorder.asks if ask.about.stage == stage]
         assert len(asks) == count
         assert len({ask.request.identity() for ask in asks}) == count
@@ -250,7 +275,11 @@ def test_ties_keep_the_current_prompt() -> None:
 def test_batches_are_drawn_without_replacement_by_epoch() -> None:
     recorder = Recorder()
     run(run_trial(make_setting("one-step/none/naive", steps=6, batch_size=3)), recorder)
-    seen = [ask.about.example for ask in recorder.asks if ask.about.split == "train" and ask.about.stage == "forward"]
+    seen = [
+        ask.about.example
+        for ask in recorder.asks
+        if ask.about.split == "train" and ask.about.stage == "forward"
+    ]
     first, second = seen[:7], seen[7:]
     assert sorted(first) == sorted(second) == [f"train{number}" for number in range(7)]
     assert first != second

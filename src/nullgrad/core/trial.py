@@ -11,8 +11,8 @@ from nullgrad.core.effects import Effect, emit, parallel
 from nullgrad.core.evaluation import shown_targets
 from nullgrad.core.events import (
     CandidateScored,
-    Proposed,
     ProposalUnparsed,
+    Proposed,
     StepDone,
     TestOpened,
     TestScored,
@@ -77,7 +77,7 @@ def run_trial(setting: Setting) -> Generator[Effect, Any, TrialResult]:
         )
         if guard:
             row = results[0].row
-        variants = {number: one for number, one in enumerate(results[len(guard) :])}
+        variants = dict(enumerate(results[len(guard) :]))
         chosen = _select(setting, variants, row, step)
         if chosen != KEEP:
             proposal = variants[chosen].proposal

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from typing import Any
 
 from nullgrad.core.chat import Reply, Request
-from nullgrad.edges.openai import read_reply
-from nullgrad.errors import CallError, UserError
+from nullgrad.edges.openai import QUOTA, REMEDIES, read_reply, refused_parameter
+from nullgrad.errors import CallError, EndpointError, NullgradError, UserError
 
 PREFIX = "litellm/"
 
@@ -19,19 +20,18 @@ KINDS: dict[str, tuple[str, bool, bool]] = {
     "BadGatewayError": ("server", True, False),
     "Timeout": ("timeout", True, False),
     "APIConnectionError": ("connection", True, False),
+    "APIResponseValidationError": ("malformed", True, False),
     "APIError": ("server", True, False),
-    "ContentPolicyViolationError": ("rejected", False, False),
-    "ContextWindowExceededError": ("rejected", False, False),
     "BadRequestError": ("rejected", False, False),
     "UnprocessableEntityError": ("rejected", False, False),
 }
-"""From litellm's exceptions to kind, whether to try again, whether fewer calls would help."""
+"""From litellm's exceptions to kind, whether to try again, whether fewer calls would help; subclasses go with them."""
 
 FATAL = frozenset({"AuthenticationError", "PermissionDeniedError", "NotFoundError", "UnsupportedParamsError"})
 
 
 class LiteLLMModel:
-    """One model through litellm, as a `Model`.
+    """One model through litellm, as a `Model`; keys and addresses are those of litellm's own variables.
 
     Args:
         name: `litellm/PROVIDER/MODEL`.
@@ -58,15 +58,20 @@ class LiteLLMModel:
         Raises:
             UserError: it is not installed.
         """
+        if self._litellm is not None:
+            return
         os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
         try:
-            import litellm
-        except ImportError:
+            import litellm  # type: ignore[import-not-found, unused-ignore]
+        except ImportError as error:
+            absent = isinstance(error, ModuleNotFoundError) and error.name == "litellm"
             raise UserError(
-                "litellm is not installed.",
+                "litellm is not installed." if absent else f"litellm cannot be imported: {error}.",
                 f"{self.name} cannot be asked.",
                 "pip install 'nullgrad[litellm]'",
             ) from None
+        # Else it prints advertisements for its help pages to standard output at every failed call.
+        litellm.suppress_debug_info = True
         self._litellm = litellm
 
     async def close(self) -> None:
@@ -78,7 +83,10 @@ class LiteLLMModel:
         Raises:
             CallError: this call failed.
             UserError: no call can succeed.
+            EndpointError: the account's quota is spent.
         """
+        if self._litellm is None:
+            raise UserError("The model is not open.", "Nothing was asked.", "Call open() first.")
         sampling = request.sampling
         options: dict[str, Any] = {
             "temperature": sampling.temperature,
@@ -92,6 +100,7 @@ class LiteLLMModel:
                 model=self._model,
                 messages=[{"role": one.role, "content": one.content} for one in request.messages],
                 num_retries=0,
+                max_retries=0,
                 timeout=self._timeout,
                 **{key: option for key, option in options.items() if option is not None},
             )
@@ -100,22 +109,49 @@ class LiteLLMModel:
         return read_reply(value.model_dump_json().encode(), "application/json")
 
 
-def _refused(error: Exception, name: str) -> Exception:
-    kind = type(error).__name__
-    said = f"{kind}: {' '.join(str(error).split())[:300]}"
-    if kind in FATAL:
+def _refused(error: Exception, name: str) -> NullgradError:
+    """What an exception of litellm means; its classes are found by name, for it may be a fake in a test."""
+    said = f"{type(error).__name__}: {_mask(' '.join(str(error).split()))[:300]}"
+    parents = [one.__name__ for one in type(error).__mro__]
+    own = not {"ContentPolicyViolationError", "ContextWindowExceededError"}.isdisjoint(parents)
+    named = refused_parameter(b"", said) if "BadRequestError" in parents and not own else None
+    if named is not None or "LLM Provider NOT provided" in said or not FATAL.isdisjoint(parents):
         return UserError(
             f"{name} cannot be asked ({said}).",
             "No call can succeed, so the run stopped.",
-            "Check the model's name and its key.",
+            "Check the model's name (litellm/PROVIDER/MODEL) and its key."
+            if named is None
+            else REMEDIES[named],
         )
-    if kind not in KINDS:
-        return error
-    word, retryable, overloaded = KINDS[kind]
+    known = next((KINDS[one] for one in parents if one in KINDS), None)
+    if known is None:
+        return EndpointError(
+            f"litellm failed in a way that is not one of its own ({said}).",
+            "The run is suspended; every reply paid for is in the ledger.",
+            "Check litellm's version, or use openai/NAME with --base-url where the provider is compatible.",
+        )
+    word, retryable, overloaded = known
+    if word == "rate-limit" and any(code in said for code in QUOTA):
+        return EndpointError(
+            f"The account's quota is spent ({said}).",
+            "The run is suspended; every reply paid for is in the ledger.",
+            "Raise the quota, then run the same command again.",
+        )
     status = getattr(error, "status_code", None)
-    headers = getattr(getattr(error, "response", None), "headers", None) or {}
+    headers = getattr(error, "litellm_response_headers", None) or {}
     try:
-        after = float(headers.get("retry-after"))
-    except (TypeError, ValueError):
+        after: float | None = max(0.0, float(headers.get("retry-after") or ""))
+    except ValueError:
         after = None
-    return CallError(word, said, status=status, retryable=retryable, retry_after=after, overloaded=overloaded)
+    return CallError(
+        word,
+        said,
+        status=status if isinstance(status, int) else None,
+        retryable=retryable,
+        retry_after=after,
+        overloaded=overloaded,
+    )
+
+
+def _mask(text: str) -> str:
+    return re.sub(r"\b(sk|pk|key)-[\w*.-]+|\b\w{2,}\*{3,}[\w*]*", "[key]", text)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nullgrad.errors import UserError
 from nullgrad.ports import Model
+
+if TYPE_CHECKING:
+    from nullgrad.edges.openai import Constrain
 
 FORMS = ("openai/NAME", "local:NAME", "local:FILE.gguf", "litellm/PROVIDER/MODEL", "script:FILE")
 """How models are written."""
@@ -34,13 +39,21 @@ class ModelInfo:
 
 
 def open_model(
-    spec: str, *, base_url: str | None = None, endpoint_name: str | None = None, send_seed: bool = True
+    spec: str,
+    *,
+    base_url: str | None = None,
+    endpoint_name: str | None = None,
+    send_seed: bool = True,
+    timeout: float = 120.0,
+    constrain: Constrain = "none",
+    logprobs: bool = True,
 ) -> Model:
     """The model that a text means; nothing is connected or loaded yet.
 
     Args:
         spec: `openai/NAME`, `local:NAME-or-FILE.gguf`, `litellm/PROVIDER/MODEL`, `script:FILE`.
-        base_url, endpoint_name, send_seed: for endpoints.
+        base_url, endpoint_name, constrain, logprobs: for `openai/`, see `OpenAIModel`.
+        send_seed, timeout: for `openai/` and `litellm/`.
 
     Raises:
         UserError: the form is unknown, or what it names is not there.
@@ -49,7 +62,13 @@ def open_model(
         from nullgrad.edges.openai import OpenAIModel
 
         return OpenAIModel(
-            spec.removeprefix("openai/"), base_url=base_url, endpoint_name=endpoint_name, send_seed=send_seed
+            spec.removeprefix("openai/"),
+            base_url=base_url,
+            endpoint_name=endpoint_name,
+            send_seed=send_seed,
+            timeout=timeout,
+            constrain=constrain,
+            logprobs=logprobs,
         )
     if spec.startswith("local:"):
         from nullgrad.edges.local import LocalModel
@@ -58,19 +77,47 @@ def open_model(
     if spec.startswith("litellm/") and len(spec) > len("litellm/"):
         from nullgrad.edges.litellm_model import LiteLLMModel
 
-        return LiteLLMModel(spec, send_seed=send_seed)
+        return LiteLLMModel(spec, send_seed=send_seed, timeout=timeout)
     if spec.startswith("script:"):
         from nullgrad.edges.script import load_script
 
         return load_script(Path(spec.removeprefix("script:")), spec)
-    prefix = spec.replace("/", ":").partition(":")[0]
-    near = difflib.get_close_matches(prefix, ("openai", "local", "litellm", "script"), 1)
-    hint = f"Did you mean {next(form for form in FORMS if form.startswith(near[0]))}? " if near else ""
+    if spec.startswith("sim:"):
+        raise UserError(
+            f"{spec!r} means a simulated world, which comes in a later version.",
+            "Nothing was run.",
+            "Use script:FILE for a model without tokens, or local:NAME for a small real one.",
+        )
+    near = _nearest(spec)
+    hint = f"Did you mean {near}? " if near else ""
     raise UserError(
         f"{spec!r} names no kind of model that nullgrad knows.",
         "Nothing was run.",
         f"{hint}Write {', '.join(FORMS)}; for a hosted or self-hosted endpoint openai/NAME with --base-url.",
     )
+
+
+def _nearest(spec: str) -> str:
+    """What was probably meant, "" where nothing is near."""
+    if spec.startswith(("http://", "https://")):
+        return f"openai/NAME with --base-url {spec}"
+    match = re.fullmatch(r"([^/:]*)[/:]+(.*)", spec)
+    kinds = {"openai": "openai/", "local": "local:", "litellm": "litellm/", "script": "script:"}
+    close = difflib.get_close_matches((match[1] if match else spec).lower(), kinds, 1)
+    if close:
+        rest = match[2] if match else ""
+        return kinds[close[0]] + rest if rest else next(form for form in FORMS if form.startswith(close[0]))
+    if spec.endswith(".gguf"):
+        return f"local:{spec}"
+    if spec.endswith((".py", ".jsonl")):
+        return f"script:{spec}"
+    if re.fullmatch(r"[\w.-]+", spec):
+        from nullgrad.edges.weights import KNOWN
+
+        return f"local:{spec}" if spec in KNOWN else f"openai/{spec}"
+    if match and "/" in spec:
+        return f"litellm/{spec}, or openai/{spec} with --base-url"
+    return ""
 
 
 def default_pack(name: str) -> str:

@@ -185,7 +185,12 @@ class OpenAIModel:
         if status != 200:
             raise self._refused(status, raw, headers)
         reply = read_reply(raw, headers.get("Content-Type", ""))
-        if request.choices and reply.finish_reason == "stop" and reply.text.strip() not in request.choices:
+        if (
+            self.constrains
+            and request.choices
+            and reply.finish_reason == "stop"
+            and reply.text.strip() not in request.choices
+        ):
             raise UserError(
                 f"The endpoint {self._base} does not hold replies to the choices: it answered {reply.text[:80]!r}.",
                 "Its answers would count as constrained and are not, so the run stopped.",
@@ -280,7 +285,7 @@ class OpenAIModel:
                 "Give that address, without /chat/completions, as --base-url.",
             )
         if status in (400, 422) and not flagged:
-            named = _parameter(raw, message)
+            named = refused_parameter(raw, message)
             if named is not None:
                 return UserError(
                     f"The endpoint {self._base} refuses the parameter {named!r} ({said})",
@@ -351,7 +356,7 @@ def read_reply(raw: bytes, content_type: str) -> Reply:
         raise malformed("holds content that is no text")
     try:
         logprobs = _logprobs(choice.get("logprobs"))
-    except (TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError):
         raise malformed("holds log-probabilities that cannot be read") from None
     return Reply(
         text,
@@ -392,8 +397,8 @@ def _logprobs(value: Any) -> tuple[TokenLogprob, ...]:
         return ()
     return tuple(
         TokenLogprob(
-            str(one["token"]) if "token" in one else "",
-            float(one["logprob"]) if "logprob" in one else 0.0,
+            str(one.get("token", "")),
+            float(one["logprob"]),
             tuple(
                 (str(top.get("token", "")), float(top["logprob"])) for top in one.get("top_logprobs") or ()
             ),
@@ -417,7 +422,7 @@ def _error_of(raw: bytes) -> tuple[str, str]:
     return str(error)[:400], ""
 
 
-def _parameter(raw: bytes, message: str) -> str | None:
+def refused_parameter(raw: bytes, message: str) -> str | None:
     """The parameter that an error refuses, if it is one of `REMEDIES`; a request that is too long names none."""
     if "context" in message.lower():
         return None
@@ -436,7 +441,7 @@ def _parameter(raw: bytes, message: str) -> str | None:
 
 def _takes_other_limit(raw: bytes) -> bool:
     """Whether an error refuses `max_tokens` in favour of `max_completion_tokens`."""
-    return b"max_completion_tokens" in raw and _parameter(raw, _error_of(raw)[0]) == "max_tokens"
+    return b"max_completion_tokens" in raw and refused_parameter(raw, _error_of(raw)[0]) == "max_tokens"
 
 
 def _bad_key(message: str) -> bool:
