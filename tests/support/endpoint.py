@@ -302,8 +302,8 @@ class _Connection(asyncio.Protocol):
 
     def _answer(self, digest: str, status: int, fault: str, arrived: float) -> None:
         endpoint = self.endpoint
-        endpoint.in_flight -= 1
         endpoint.log.append(Served(digest, status, fault, arrived, time.monotonic()))
+        endpoint.in_flight -= 1
         if fault == "reset":
             self.transport.abort()
             return

@@ -188,3 +188,52 @@ def test_deep_and_wide_trees() -> None:
         return sum((yield from parallel(tree(depth - 1) for _ in range(4))))
 
     assert run(tree(5), Recorder(lambda one: Reply("x"))) == 4**5
+
+
+def test_what_a_closed_generator_was_about_to_ask_is_not_asked() -> None:
+    def bad():  # type: ignore[no-untyped-def]
+        yield from question("first")
+        raise ValueError("broken")
+
+    def other():  # type: ignore[no-untyped-def]
+        yield from question("second")
+        yield from question("third")
+
+    async def scenario() -> Manual:
+        manual = Manual()
+        task = asyncio.ensure_future(Driver(manual).drive(parallel([other(), bad()])))
+        await asyncio.sleep(0.01)
+        manual.answer("second")
+        manual.answer("first")
+        with pytest.raises(ValueError, match="broken"):
+            await task
+        return manual
+
+    assert "third" not in asyncio.run(scenario()).waiting
+
+
+def test_a_generator_that_does_not_close_keeps_nobody_waiting() -> None:
+    def stubborn():  # type: ignore[no-untyped-def]
+        try:
+            yield from question("stubborn")
+        finally:
+            yield from question("more")
+
+    class Breaking(Manual):
+        def submit(self, asks: list[tuple[Ask, Deliver]]) -> None:
+            super().submit(asks)
+            if "break" in self.waiting:
+                raise OSError("the ledger is gone")
+
+    async def scenario() -> list[Any]:
+        driver = Driver(Breaking())
+        waiting = [
+            asyncio.ensure_future(driver.drive(one)) for one in (stubborn(), question("calm"), stubborn())
+        ]
+        await asyncio.sleep(0.01)
+        waiting.append(asyncio.ensure_future(driver.drive(question("break"))))
+        return await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 20)
+
+    results = asyncio.run(scenario())
+    assert all(isinstance(result, OSError | RuntimeError) for result in results)
+    assert isinstance(results[1], OSError)

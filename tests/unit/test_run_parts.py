@@ -61,6 +61,34 @@ def test_what_is_left_of_the_reserve_is_given_back() -> None:
         budget.admit(reserved=False)
 
 
+def test_the_reserve_goes_in_proportion_and_stays_the_callers_own() -> None:
+    reserve = Reserve(calls=4, tokens=100, usd=Decimal(2))
+    assert reserve.without(1) == Reserve(3, 75, Decimal("1.5"))
+    assert reserve.without(4) == reserve.without(9) == Reserve()
+    budget = Budget(Limits(calls=10, tokens=1000))
+    budget.set_aside(reserve)
+    budget.admit(reserved=True)
+    assert reserve == Reserve(4, 100, Decimal(2))
+    assert budget.reserve == Reserve(3, 75, Decimal("1.5"))
+
+
+def test_an_unknown_cost_is_booked_as_the_mean_and_refused_where_there_is_none() -> None:
+    budget = Budget(Limits(tokens=1000, usd=Decimal(1)))
+    for usage, usd in ((Usage(10, 2), Decimal("0.5")), (Usage(), None)):
+        budget.admit(reserved=False)
+        budget.settle(usage, usd)
+    assert (budget.calls, budget.tokens, budget.usd) == (2, 24, Decimal(1))
+    assert (budget.uncounted, budget.unpriced) == (1, 1)
+    for limits, option in ((Limits(tokens=1), "--max-tokens"), (Limits(usd=Decimal(1)), "--max-usd")):
+        unknown = Budget(limits)
+        unknown.admit(reserved=False)
+        with pytest.raises(UserError, match=option):
+            unknown.settle(Usage(), None)
+    free = Budget(Limits(calls=1))
+    free.admit(reserved=False)
+    free.settle(Usage(), None)
+
+
 @pytest.mark.parametrize(
     ("limits", "reserve"),
     [
@@ -104,6 +132,20 @@ def test_limiter_halves_once_a_window_and_grows_by_one_a_round() -> None:
     for number in range(20):
         limiter.overloaded(now=20.0 + number, started=19.5 + number, retry_after=None)
     assert limiter.limit == 1
+
+
+def test_where_one_call_in_flight_is_too_many_calls_rest_between() -> None:
+    limiter = Limiter(1)
+    rests = []
+    for number in range(1, 7):
+        limiter.overloaded(now=float(number), started=number - 0.5, retry_after=None)
+        rests.append(limiter.resume_at - number)
+    assert rests == sorted(rests)
+    assert 0 < rests[0] < rests[-1] == rests[-2]
+    for _ in range(10):
+        limiter.succeeded()
+    limiter.overloaded(now=10.0, started=9.5, retry_after=None)
+    assert limiter.resume_at - 10.0 < rests[1]
 
 
 def test_retry_only_where_the_error_says_so() -> None:

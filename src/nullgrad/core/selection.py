@@ -12,6 +12,10 @@ KEEP = -1
 """The current prompt stays."""
 
 
+LEAST_ANSWERED = 0.75
+"""Share of the validation examples that must have been answered for a candidate to be compared."""
+
+
 def common_means(rows: Sequence[Row]) -> list[float] | None:
     """Mean of each row over the examples that no row misses, None if there is no such example.
 
@@ -25,8 +29,16 @@ def common_means(rows: Sequence[Row]) -> list[float] | None:
     return [sum(row[place] or 0.0 for place in places) / len(places) for row in rows]
 
 
+def comparable(row: Row) -> bool:
+    """Whether enough of a row is known; a candidate whose calls fail must not take its rivals' evidence away."""
+    return sum(score is not None for score in row) >= LEAST_ANSWERED * len(row)
+
+
 def choose_best(variants: dict[int, Row], current: Row | None) -> int:
     """The best variant by its mean score; ties go to the current prompt, then to the lowest number.
+
+    Rows of which less than `LEAST_ANSWERED` is known are set aside before the rest are compared; where the
+    current prompt's own row is one of them, nothing can be shown to be better than it.
 
     Args:
         variants: rows of the variants that parsed, by number.
@@ -35,14 +47,15 @@ def choose_best(variants: dict[int, Row], current: Row | None) -> int:
     Returns:
         A variant's number, or `KEEP`.
     """
-    numbers = sorted(variants)
+    numbers = [number for number in sorted(variants) if comparable(variants[number])]
+    if not numbers or (current is not None and not comparable(current)):
+        return KEEP
     rows = [variants[number] for number in numbers]
     means = common_means([current, *rows] if current is not None else rows)
     if means is None:
         return KEEP
     candidates = [KEEP, *numbers] if current is not None else numbers
-    best = max(means)
-    return candidates[means.index(best)]
+    return candidates[means.index(max(means))]
 
 
 def choose_blindly(parsed: Sequence[int], stream: Random) -> int:

@@ -24,7 +24,7 @@ class Limits:
     usd: Decimal | None = None
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Reserve:
     """What is set aside for the sealed test, and still unspent."""
 
@@ -32,9 +32,16 @@ class Reserve:
     tokens: int = 0
     usd: Decimal = Decimal(0)
 
+    def without(self, calls: int) -> Reserve:
+        """What is left once `calls` of it are made, or need not be; tokens and dollars go in proportion."""
+        left = max(self.calls - calls, 0)
+        if left == 0:
+            return Reserve()
+        return Reserve(left, self.tokens * left // self.calls, self.usd * left / self.calls)
+
 
 class Budget:
-    """Counts what is spent against the limits; `unpriced` counts calls whose price is unknown.
+    """Counts what is spent against the limits; `unpriced` and `uncounted` are calls whose price or tokens are unknown.
 
     `admit` is asked before a call; what is in flight counts with the mean cost of the calls seen so far.
     """
@@ -44,7 +51,7 @@ class Budget:
         self.calls = 0
         self.tokens = 0
         self.usd = Decimal(0)
-        self.unpriced = 0
+        self.unpriced = self.uncounted = 0
         self.in_flight = 0
         self.reserve = Reserve()
 
@@ -73,16 +80,33 @@ class Budget:
             raise _reached("dollars", str(limits.usd), "--max-usd")
         self.in_flight += 1
         if reserved:
-            self._release_one()
+            self.reserve = self.reserve.without(1)
 
     def settle(self, usage: Usage | None, usd: Decimal | None) -> None:
-        """Give the place back and book what the call cost; `usage` is None where it failed."""
+        """Give the place back and book what the call cost; `usage` is None where it failed.
+
+        A reply whose cost is unknown is booked with the mean of those before it: 0 would let a limit never be reached.
+
+        Raises:
+            UserError: no cost is known yet of what is limited, so that the limit cannot be held.
+        """
         self.in_flight -= 1
-        if usage is not None:
-            self.calls += 1
-            self.tokens += (usage.prompt or 0) + (usage.completion or 0)
-            self.usd += usd or Decimal(0)
-            self.unpriced += usd is None
+        if usage is None:
+            return
+        tokens = None
+        if usage.prompt is not None and usage.completion is not None:
+            tokens = usage.prompt + usage.completion
+        unknown_tokens = tokens is None and self.uncounted == self.calls
+        unknown_usd = usd is None and self.unpriced == self.calls
+        self.tokens += self.tokens // max(self.calls, 1) if tokens is None else tokens
+        self.usd += self.usd / max(self.calls, 1) if usd is None else usd
+        self.uncounted += tokens is None
+        self.unpriced += usd is None
+        self.calls += 1
+        if unknown_tokens and self.limits.tokens is not None:
+            raise _unknown("how many tokens", "--max-tokens")
+        if unknown_usd and self.limits.usd is not None:
+            raise _unknown("what", "--max-usd")
 
     def set_aside(self, reserve: Reserve) -> None:
         """Keep `reserve` for the sealed test; an empty one gives back what is left of it."""
@@ -107,18 +131,18 @@ class Budget:
                     f"Raise {option}, or shrink split.test in the task.",
                 )
 
-    def _release_one(self) -> None:
-        left = self.reserve
-        if left.calls > 0:
-            share = 1 / left.calls
-            left.tokens -= int(left.tokens * share)
-            left.usd -= left.usd * Decimal(share)
-            left.calls -= 1
-
 
 def _reached(what: str, limit: str, option: str) -> BudgetReached:
     return BudgetReached(
         f"The budget of {limit} {what} is spent.",
         "The run stopped; every reply paid for is in the ledger.",
         f"Run the same command with a larger {option} to go on from there.",
+    )
+
+
+def _unknown(what: str, option: str) -> UserError:
+    return UserError(
+        f"The endpoint does not say {what} a reply costs.",
+        f"{option} cannot be held, so the run stopped; the replies paid for are in the ledger.",
+        "Use --max-calls.",
     )

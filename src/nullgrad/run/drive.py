@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
 from nullgrad.core.chat import Failed, Reply
@@ -60,7 +61,7 @@ class Driver:
     def __init__(self, asking: Asking) -> None:
         self._asking = asking
         self._ready: deque[tuple[_Node, Any, BaseException | None]] = deque()
-        self._asks: list[tuple[Ask, Deliver]] = []
+        self._asks: list[tuple[_Node, Ask]] = []
         self._roots: set[_Node] = set()
         self._scheduled = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -108,11 +109,16 @@ class Driver:
                     self._advance(*self._ready.popleft())
                 if self._asks:
                     asks, self._asks = self._asks, []
-                    self._asking.submit(asks)
+                    # A sibling's error in this same turn may have closed who asked.
+                    live = [(ask, self._deliverer(node)) for node, ask in asks if node.live]
+                    if live:
+                        self._asking.submit(live)
         except Exception as error:
             # Nobody awaits this callback: an error of the ledger or an observer must not leave the roots waiting.
             for root in list(self._roots):
-                self._close(root)
+                # A generator that does not close must not hide the error, nor keep the other roots waiting.
+                with suppress(Exception):
+                    self._close(root)
                 if root.finish is not None:
                     root.finish(None, error)
 
@@ -131,7 +137,7 @@ class Driver:
                 return
             value = error = None
             if isinstance(effect, Ask):
-                self._asks.append((effect, self._deliverer(node)))
+                self._asks.append((node, effect))
                 return
             if isinstance(effect, Emit):
                 self._asking.state(effect.event)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+REST, LONGEST_REST = 0.05, 0.5
+"""Pauses between calls, in seconds, where even one in flight is too many and the endpoint does not say how long to wait."""
+
 
 class Limiter:
     """How many calls may be in flight.
@@ -17,6 +20,7 @@ class Limiter:
         self.in_flight = 0
         self.resume_at = 0.0
         self._halved_at = -1e9
+        self._rest = 0.0
 
     def free(self, now: float) -> bool:
         """Whether another call may start at loop time `now`."""
@@ -24,6 +28,7 @@ class Limiter:
 
     def succeeded(self) -> None:
         """One more in flight for every `limit` successes."""
+        self._rest /= 2
         if self.limit < self.ceiling:
             self.limit = min(float(self.ceiling), self.limit + 1.0 / self.limit)
 
@@ -38,5 +43,8 @@ class Limiter:
         if started <= self._halved_at:
             return False
         self._halved_at = now
+        if self.limit < 2 and retry_after is None:
+            self._rest = min(LONGEST_REST, max(REST, self._rest * 2))
+            self.resume_at = max(self.resume_at, now + self._rest)
         self.limit = max(1.0, self.limit / 2)
         return True

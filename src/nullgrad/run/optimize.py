@@ -11,7 +11,7 @@ from nullgrad.core.forward import SplitScores, points
 from nullgrad.core.plan import Plan, wanted
 from nullgrad.core.trial import TrialResult, run_test, run_trial
 from nullgrad.errors import BudgetReached, EndpointError
-from nullgrad.run.budget import Reserve
+from nullgrad.run.budget import Limits, Reserve
 from nullgrad.run.session import Session
 
 
@@ -26,13 +26,14 @@ async def optimize(plan: Plan, session: Session, reserve: Reserve) -> Facts:
     Raises:
         EndpointError: nothing answers; what is recorded stays.
     """
-    session.budget.set_aside(reserve)
+    session.budget.set_aside(reserve.without(await _read_before(plan, session)))
     trial, best, stopped = await _main_trials(plan, session)
     seed_reading, best_reading = await _sealed_test(plan, session, trial, best)
     session.budget.set_aside(Reserve())
     blocks: tuple[Block, ...] = ()
     if plan.control_arms and stopped is None:
         blocks, stopped = await _controls(plan, session)
+    await session.drain()
     return Facts(
         plan,
         tuple(session.log.events),
@@ -44,6 +45,15 @@ async def optimize(plan: Plan, session: Session, reserve: Reserve) -> Facts:
         str(stopped) if stopped else "",
         session.spend(),
     )
+
+
+async def _read_before(plan: Plan, session: Session) -> int:
+    """Calls of the seed's reading that are free whichever trial is reported: an earlier run may have paid for them."""
+    if session.budget.limits == Limits():
+        return 0
+    seed_prompt, test = plan.task.view.seed_prompt, plan.task.test
+    settings = [plan.setting(plan.arm, trial) for trial in range(plan.trials)]
+    return min([await session.recorded(run_test(setting, seed_prompt, "seed", test)) for setting in settings])
 
 
 async def _main_trials(plan: Plan, session: Session) -> tuple[int, str, BudgetReached | None]:

@@ -10,14 +10,14 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from nullgrad.core.chat import Failed, Reply
-from nullgrad.core.effects import About, Effect
+from nullgrad.core.effects import About, Ask, Effect
 from nullgrad.core.events import Event
 from nullgrad.core.facts import Spend
 from nullgrad.errors import BudgetReached
 from nullgrad.ports import Ledger, Model, Observer
 from nullgrad.run.ask import Asker, Price
 from nullgrad.run.budget import Budget, Limits
-from nullgrad.run.drive import Driver
+from nullgrad.run.drive import Deliver, Driver
 from nullgrad.run.retry import RetryPolicy
 
 T = TypeVar("T")
@@ -54,6 +54,27 @@ class Log:
         self._observer.on_notice(text)
 
 
+class _Recorded:
+    """Answers from the ledger alone; what it does not hold is a failure."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self.found = 0
+
+    def submit(self, asks: list[tuple[Ask, Deliver]]) -> None:
+        identities = [ask.request.identity() for ask, _ in asks]
+        known = self._ledger.find(identities)
+        for identity, (_, deliver) in zip(identities, asks, strict=True):
+            self.found += identity in known
+            deliver(known.get(identity, _UNASKED))
+
+    def state(self, event: Event) -> None:
+        """Nothing."""
+
+
+_UNASKED = Failed("unasked", "The ledger does not hold it.")
+
+
 class Session:
     """Opens models and asks on behalf of generators; leaves everything recorded when it is left.
 
@@ -66,7 +87,7 @@ class Session:
         concurrency: calls in flight per model at most.
         on_failure: `missing` or `suspend`.
         price: dollars of a reply, None for no price list.
-        patience: seconds that calls in flight get to arrive when the run is interrupted.
+        patience: seconds that calls in flight get to arrive when the run ends.
     """
 
     def __init__(
@@ -84,6 +105,7 @@ class Session:
         patience: float = 15.0,
     ) -> None:
         self._models = models
+        self._ledger = ledger
         self._price = price
         self._patience = patience
         self.log = Log(observer)
@@ -121,10 +143,21 @@ class Session:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            await self.asker.finish(0.0 if kind is None else self._patience)
+            # Also at a regular end: a trial that the budget stopped leaves calls in flight, and they are paid for.
+            await self.asker.finish(self._patience)
         finally:
             for model in self._models.values():
                 await model.close()
+
+    async def recorded(self, generator: Generator[Effect, Any, Any]) -> int:
+        """How many of a generator's requests the ledger answers; nothing is asked and nothing stated."""
+        known = _Recorded(self._ledger)
+        await Driver(known).drive(generator)
+        return known.found
+
+    async def drain(self) -> None:
+        """Start no further call; what is in flight arrives and is counted, though nobody may wait for it any more."""
+        await self.asker.drain(self._patience)
 
     async def drive(self, generator: Generator[Effect, Any, T]) -> T:
         """Drive one generator to its end."""
