@@ -95,6 +95,10 @@ class Ledger(Protocol):
         """Register a run by its identity with its specification as JSON; again is a resume."""
         ...
 
+    def test_openings(self, task: str, run: str) -> int:
+        """How many openings of the sealed test of a task (by its digest) are recorded of runs begun before `run`."""
+        ...
+
     def close(self) -> None:
         """Flush and close. Safe to call twice."""
         ...

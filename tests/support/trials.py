@@ -82,7 +82,7 @@ def make_setting(
         DrawPath(seed, trial),
         steps,
         batch_size,
-        Cast(player, RoleModel("test-optimizer"), player),
+        Cast(player, RoleModel("test-optimizer"), player, player),
         pack or load_pack("standard"),
     )
 
@@ -119,7 +119,7 @@ class Recorder:
 
     def roles(self) -> dict[str, int]:
         """Calls asked by role."""
-        counts = {"generator": 0, "optimizer": 0, "critic": 0}
+        counts = {"generator": 0, "optimizer": 0, "critic": 0, "judge": 0}
         for ask in self.asks:
             counts[ask.about.role] += 1
         return counts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nullgrad.core.arms import SEED, Arm, ladder, parse_arm, side_arms
+from nullgrad.core.arms import SEED, ladder, parse_arm, side_arms
 from nullgrad.errors import UserError
 
 
@@ -80,4 +80,4 @@ def test_every_ladder_ends_at_its_top_and_begins_at_the_seed(text: str) -> None:
 
 def test_a_control_has_no_ladder() -> None:
     with pytest.raises(UserError):
-        ladder(Arm("gradient", "wrong", "validated", 3))
+        ladder(parse_arm("gradient/wrong/validated@3"))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from nullgrad.core.candidate import Candidate
 from nullgrad.core.chat import Failed, Message, Reply, Request, Sampling, TokenLogprob, Usage
 from nullgrad.core.effects import About
 from nullgrad.core.events import (
@@ -343,8 +344,8 @@ def test_real_trials_fold_whatever_fails(arm: str, tmp_path: Path) -> None:
     for trial in range(4):
         setting = make_setting(arm, steps=0 if arm == "seed" else 4, trial=trial)
         result = run(run_trial(setting), recorder)
-        run(run_test(setting, result.prompt, "final", task.test), recorder)
-        run(run_test(setting, setting.view.seed_prompt, "seed", task.test), recorder)
+        run(run_test(setting, result.candidate, "final", task.test), recorder)
+        run(run_test(setting, Candidate.of(setting.view.seed_prompt), "seed", task.test), recorder)
     path = tmp_path / "trials.ledger"
     with open_ledger(path) as ledger:
         ledger.begin_run("run", "{}")

@@ -252,3 +252,18 @@ def test_litellm_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_litellm_is_asked_after_open_only() -> None:
     with pytest.raises(UserError, match="not open"):
         asyncio.run(LiteLLMModel("litellm/anthropic/claude").call(ASKED))
+
+
+def test_two_servers_behind_litellm_are_two_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    def identity(**options: Any) -> str:
+        return LiteLLMModel("litellm/ollama/llama3", **options).identity
+
+    plain = identity()
+    monkeypatch.setenv("OLLAMA_API_BASE", "http://127.0.0.1:1")
+    first = identity()
+    monkeypatch.setenv("OLLAMA_API_BASE", "http://127.0.0.1:2")
+    assert len({plain, first, identity()}) == 3
+    assert identity(endpoint_name="mine") == identity(endpoint_name="mine") != identity()
+    named = identity(endpoint_name="mine")
+    monkeypatch.delenv("OLLAMA_API_BASE")
+    assert identity(endpoint_name="mine") == named, "a server that moves keeps its replies under its name"

@@ -7,8 +7,9 @@ from decimal import Decimal
 import pytest
 
 from nullgrad.core.arms import parse_arm
+from nullgrad.core.candidate import Candidate
 from nullgrad.core.chat import Usage
-from nullgrad.core.events import CandidateScored, StepDone, TestScored, TrialDone, TrialStarted
+from nullgrad.core.events import CandidateScored, Proposed, StepDone, TestScored, TrialDone, TrialStarted
 from nullgrad.core.facts import outcome_tally, reported_trial, standings
 from nullgrad.core.plan import Plan, wanted
 from nullgrad.core.setting import Cast, RoleModel
@@ -25,7 +26,7 @@ def make_plan(**changes: object) -> Plan:
     player = RoleModel("m")
     values: dict[str, object] = {
         "task": make_task(), "arm": arm, "steps": 2, "batch_size": 3, "trials": 1, "controls": "none",
-        "seed": 0, "cast": Cast(player, player, player), "pack": load_pack("standard"), **changes,
+        "seed": 0, "cast": Cast(player, player, player, player), "pack": load_pack("standard"), **changes,
     }  # fmt: skip
     return Plan(**values)  # type: ignore[arg-type]
 
@@ -174,11 +175,13 @@ def test_a_run_is_known_by_everything_that_decides_it() -> None:
     assert base.run == make_plan().run
     player = RoleModel("other")
     for change in (
-        {"steps": 3}, {"batch_size": 2}, {"trials": 2}, {"controls": "standard"}, {"seed": 1},
-        {"arm": parse_arm("gradient/wrong/validated@3")}, {"cast": Cast(player, player, player)},
+        {"steps": 3}, {"batch_size": 2}, {"seed": 1},
+        {"arm": parse_arm("gradient/wrong/validated@3")}, {"cast": Cast(player, player, player, player)},
         {"pack": load_pack("compact")},
     ):  # fmt: skip
         assert make_plan(**change).run != base.run, change
+    for more in ({"trials": 2}, {"controls": "standard"}):
+        assert make_plan(**more).run == base.run, "more trials and controls go on with the same run"
 
 
 def test_controls_are_the_ladder_without_main_and_seed() -> None:
@@ -197,7 +200,8 @@ def test_the_reported_trial_has_the_best_validation() -> None:
     def events(trial: int, score: float) -> list[object]:
         scope = f"{arm.canonical}#{trial}"
         return [
-            TrialStarted(scope, "seed"),
+            TrialStarted(scope, "seed", Candidate.of("seed").texts),
+            Proposed(scope, 1, 0, f"p{trial}", Candidate.of(f"p{trial}").texts),
             CandidateScored(scope, 1, 0, f"p{trial}", (score,), (score,), 0),
             StepDone(scope, 1, 0, f"p{trial}"),
             TrialDone(scope, f"p{trial}", 1),
@@ -205,7 +209,7 @@ def test_the_reported_trial_has_the_best_validation() -> None:
 
     folded = standings([*events(0, 0.5), *events(1, 0.9), *events(2, 0.9)])  # type: ignore[list-item]
     assert reported_trial(arm, 3, folded) == 1
-    assert folded[f"{arm.canonical}#1"].prompt == "p1"
+    assert folded[f"{arm.canonical}#1"].candidate == Candidate.of("p1")
     assert folded[f"{arm.canonical}#1"].done
     assert reported_trial(parse_arm("improve"), 3, {}) == 0
 

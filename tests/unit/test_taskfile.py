@@ -163,7 +163,7 @@ def test_the_digest_is_pinned_and_follows_what_matters(directory, tmp_path_facto
     assert len(set(digests)) == len(digests)
 
 
-PINNED = "bb2fbf30afa22fbacdfcad0d727e1d28ba6640f40953f229f6bf868b818eb609"
+PINNED = "1005bd1037cbb1bd793c90b7107e601e9ffc4d92062b9b1c9e60927bfa40b875"
 
 
 def test_labels_keep_the_words_that_were_written(directory):

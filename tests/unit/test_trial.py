@@ -8,7 +8,8 @@ import itertools
 import pytest
 
 from nullgrad.core.arms import Arm, parse_arm
-from nullgrad.core.calls import trial_calls
+from nullgrad.core.calls import Calls, trial_calls
+from nullgrad.core.candidate import Candidate
 from nullgrad.core.chat import Failed
 from nullgrad.core.events import CandidateScored, ProposalUnparsed, StepDone, TrialDone
 from nullgrad.core.task import Example
@@ -45,32 +46,26 @@ def test_calls_asked_follow_the_formula(arm: str, steps: int, batch_size: int) -
 def test_formula_by_hand() -> None:
     """30 training, 50 validation examples, 10 steps of 3: the paper's main run."""
     size = {"steps": 10, "batch_size": 3, "train": 30, "validation": 50}
-    assert dataclasses.astuple(trial_calls(parse_arm("gradient/correct/naive"), **size)) == (30, 70, 0)
-    assert dataclasses.astuple(trial_calls(parse_arm("gradient/correct/validated@3"), **size)) == (
-        30 + 50 * 31,
-        210,
-        0,
-    )
-    assert dataclasses.astuple(trial_calls(parse_arm("one-step/none/best@3"), **size)) == (
-        30 + 50 * 30,
-        30,
-        0,
-    )
-    assert dataclasses.astuple(trial_calls(parse_arm("improve/none/naive"), **size)) == (0, 10, 0)
+    assert trial_calls(parse_arm("gradient/correct/naive"), **size) == Calls(30, 70)
+    assert trial_calls(parse_arm("gradient/correct/validated@3"), **size) == Calls(30 + 50 * 31, 210)
+    assert trial_calls(parse_arm("one-step/none/best@3"), **size) == Calls(30 + 50 * 30, 30)
+    assert trial_calls(parse_arm("improve/none/naive"), **size) == Calls(0, 10)
+    judged = trial_calls(parse_arm("one-step/correct/best@3"), **size, judged=True)
+    assert judged == Calls(30 + 50 * 30, 30, judge=30 + 50 * 30)
 
 
-BASE = Arm("gradient", "correct", "validated", 2, "correct")
+BASE = parse_arm("gradient/correct/validated@2")
 
 FLIPS = {
-    "update": [Arm("one-step", "correct", "validated", 2), Arm("improve", "none", "validated", 2)],
-    "evaluation": [Arm("gradient", word, "validated", 2) for word in ("none", "wrong", "shuffled")],
-    "selection": [Arm("gradient", "correct", "best", 2), Arm("gradient", "correct", "random", 2)],
-    "n": [Arm("gradient", "correct", "validated", 3), Arm("gradient", "correct", "validated", 1)],
-    "validation_labels": [
-        Arm("gradient", "correct", "validated", 2, "wrong"),
-        Arm("gradient", "correct", "validated", 2, "shuffled"),
-    ],
+    "update": ["one-step/correct/validated@2", "improve/none/validated@2"],
+    "evaluator": ["gradient/none/validated@2"],
+    "labels": ["gradient/wrong/validated@2", "gradient/shuffled/validated@2"],
+    "selection": ["gradient/correct/best@2", "gradient/correct/random@2"],
+    "n": ["gradient/correct/validated@3", "gradient/correct/validated@1"],
+    "validation_labels": ["gradient/correct/validated@2+wrong", "gradient/correct/validated@2+shuffled"],
 }
+LATER = {"frozen"}
+"""Fields that only a critic has."""
 
 
 def sent(arm: Arm, seed: int = 0) -> frozenset[str]:
@@ -91,11 +86,11 @@ def hash_of(text: str) -> int:
 
 
 def test_every_field_of_an_arm_is_flipped() -> None:
-    assert set(FLIPS) == {field.name for field in dataclasses.fields(Arm)}
+    assert set(FLIPS) | LATER == {field.name for field in dataclasses.fields(Arm)}
 
 
 @pytest.mark.parametrize(
-    ("field", "flipped"), [(field, arm) for field, arms in FLIPS.items() for arm in arms]
+    ("field", "flipped"), [(field, parse_arm(arm)) for field, arms in FLIPS.items() for arm in arms]
 )
 def test_flipping_a_field_changes_what_is_sent(field: str, flipped: Arm) -> None:
     if field != "update":
@@ -228,8 +223,8 @@ def test_an_unparsed_rewrite_keeps_the_prompt_and_is_not_asked_again() -> None:
 
     recorder = Recorder(refuse)
     result = run(run_trial(make_setting("improve/none/validated@2", steps=3)), recorder)
-    assert result.prompt == "Say yes or no."
-    assert recorder.roles() == {"generator": 4, "optimizer": 6, "critic": 0}
+    assert result.candidate.prompt == "Say yes or no."
+    assert recorder.roles() == {"generator": 4, "optimizer": 6, "critic": 0, "judge": 0}
     assert sum(isinstance(event, ProposalUnparsed) for event in recorder.events) == 6
 
 
@@ -248,7 +243,7 @@ def test_a_failed_call_is_missing_and_never_wrong() -> None:
 
     recorder = Recorder(partly)
     result = run(run_trial(make_setting("improve/none/validated@1", steps=1)), recorder)
-    assert result.prompt.startswith("Rewritten")
+    assert result.candidate.prompt.startswith("Rewritten")
     rows = {event.variant: event.shown for event in recorder.events if isinstance(event, CandidateScored)}
     assert rows[0] == (None, 1.0, 1.0, 1.0)
     assert rows[-1] == (1.0, 0.0, 1.0, 1.0)
@@ -260,16 +255,16 @@ def test_a_batch_of_failures_gives_no_proposal() -> None:
 
     recorder = Recorder(broken)
     result = run(run_trial(make_setting("gradient/correct/naive", steps=2)), recorder)
-    assert result.prompt == "Say yes or no."
+    assert result.candidate.prompt == "Say yes or no."
     assert recorder.roles()["optimizer"] == 0
 
 
 def test_ties_keep_the_current_prompt() -> None:
     recorder = Recorder(lambda ask: reply("yes") if ask.about.stage == "forward" else obliging(ask))
     result = run(run_trial(make_setting("improve/none/validated@3", steps=3)), recorder)
-    assert result.prompt == "Say yes or no."
+    assert result.candidate.prompt == "Say yes or no."
     best = run(run_trial(make_setting("improve/none/best@3", steps=1)), Recorder(recorder.responder))
-    assert best.prompt != "Say yes or no."
+    assert best.candidate.prompt != "Say yes or no."
 
 
 def test_batches_are_drawn_without_replacement_by_epoch() -> None:
@@ -301,7 +296,7 @@ def test_events_tell_the_whole_trial() -> None:
     done = [event for event in recorder.events if isinstance(event, StepDone)]
     assert [event.step for event in done] == [1, 2, 3]
     assert isinstance(recorder.events[-1], TrialDone)
-    assert recorder.events[-1].prompt == done[-1].prompt == result.prompt
+    assert recorder.events[-1].candidate == done[-1].candidate == result.candidate.digest
 
 
 def test_the_test_split_is_opened_before_it_is_read() -> None:
@@ -309,7 +304,7 @@ def test_the_test_split_is_opened_before_it_is_read() -> None:
     recorder = Recorder()
     setting = make_setting("seed", view=view)
     test = tuple(Example(f"t{n}", f"input {n}", "yes") for n in range(5))
-    scores = run(run_test(setting, "A prompt.", "seed", test), recorder)
+    scores = run(run_test(setting, Candidate.of("A prompt."), "seed", test), recorder)
     assert [event.kind for event in recorder.events] == ["test-opened", "test-scored"]
     assert len(scores.shown) == 5
     assert {ask.about.split for ask in recorder.asks} == {"test"}

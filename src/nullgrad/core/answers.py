@@ -97,8 +97,8 @@ def read_pattern(text: str, pattern: re.Pattern[str], labels: LabelSet | None) -
 def read_bbeh(text: str, labels: LabelSet | None, slots: int) -> str | UnparsedAnswer:
     """The answer by the publisher's rules of BIG-Bench Extra Hard.
 
-    With labels, a reply that the publisher's rules match with none of them is unparsed, which scores as the
-    publisher does. A single label is given in its own spelling. Several slots come joined by ", ".
+    With labels, a reply that the publisher's rules match with none of them (with slots, with no tuple of them) is
+    unparsed, which scores as the publisher does. Labels are given in their own spelling, slots joined by ", ".
     """
     prediction = prediction_of(text)
     if not prediction.strip():
@@ -114,12 +114,22 @@ def read_bbeh(text: str, labels: LabelSet | None, slots: int) -> str | UnparsedA
 
 
 def _bbeh_slots(text: str, prediction: str, labels: LabelSet | None, slots: int) -> str | UnparsedAnswer:
-    # At least as forgiving as `fuzzy_match`, which then decides.
-    bare = prediction.replace("'", "").strip("[]").removesuffix("?").split(",")
-    if len(bare) != slots:
-        return UnparsedAnswer("wrong-count", text)
-    if labels is not None:
-        known = {reference_of(label).replace("'", "") for label in labels.labels}
-        if not known.issuperset(map(str.strip, bare)):
-            return UnparsedAnswer("not-a-label", text)
-    return prediction.replace(",", ", ")
+    # Taken apart more forgivingly than the publisher does, whose rules then decide about the whole.
+    bare = prediction.strip("[]").removesuffix("?")
+    if labels is None:
+        # As it is: without its dress an open answer would match targets that the publisher's rules keep apart.
+        return (
+            prediction.replace(",", ", ")
+            if len(bare.split(",")) == slots
+            else UnparsedAnswer("wrong-count", text)
+        )
+    known = {reference_of(label).replace("'", ""): label for label in labels.labels}
+    reason = "wrong-count"
+    for form in dict.fromkeys((prediction, bare)):
+        items = form.replace("'", "").split(",")
+        if len(items) == slots:
+            reason = "not-a-label"
+            canonical = ", ".join(known.get(item, "") for item in items)
+            if known.keys() >= set(items) and fuzzy_match(prediction, reference_of(canonical)):
+                return canonical
+    return UnparsedAnswer(reason, text)

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import difflib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, cast
 
 from nullgrad.errors import UserError
 
 Update = Literal["seed", "rewrite", "improve", "one-step", "gradient"]
-Evaluation = Literal["none", "correct", "wrong", "shuffled"]
-Selection = Literal["naive", "validated", "best", "random"]
+Evaluator = Literal["none", "direct", "critic-binary", "critic-smooth"]
 Labels = Literal["correct", "wrong", "shuffled"]
+Selection = Literal["naive", "validated", "best", "random"]
 
 UPDATES: tuple[Update, ...] = ("seed", "rewrite", "improve", "one-step", "gradient")
-EVALUATIONS: tuple[Evaluation, ...] = ("none", "correct", "wrong", "shuffled")
 SELECTIONS: tuple[Selection, ...] = ("naive", "validated", "best", "random")
+LABELS: tuple[Labels, ...] = ("correct", "wrong", "shuffled")
+CRITICS: tuple[Evaluator, ...] = ("critic-binary", "critic-smooth")
 
 PROMPT_ONLY: frozenset[Update] = frozenset({"rewrite", "improve"})
 """Updates that see no example, and so no evaluation."""
@@ -25,20 +26,42 @@ _SELECTION = re.compile(r"(?P<kind>[a-z]+)(?:@(?P<n>\d+))?(?:\+(?P<labels>[a-z]+
 _FORM = "update/evaluation/selection, such as gradient/correct/validated@3"
 
 
+def _evaluations() -> dict[str, tuple[Evaluator, Labels, bool]]:
+    """From every evaluation as it is written to evaluator, labels, and whether the critic's prompt is frozen."""
+    known: dict[str, tuple[Evaluator, Labels, bool]] = {"none": ("none", "correct", False)}
+    known |= {labels: ("direct", labels, False) for labels in LABELS}
+    for critic in CRITICS:
+        for labels in LABELS:
+            word = critic if labels == "correct" else f"{critic}-{labels}"
+            known |= {word: (critic, labels, False), f"{word}+frozen": (critic, labels, True)}
+    return known
+
+
+EVALUATIONS = _evaluations()
+"""Every evaluation as it is written."""
+
+_WRITTEN = {fields: word for word, fields in EVALUATIONS.items()}
+
+
 @dataclass(frozen=True, slots=True)
 class Arm:
     """One frozen combination. A control differs from its treatment in exactly one field.
 
     Attributes:
         update: how a new prompt is proposed.
-        evaluation: what the optimizer is told.
+        evaluator: who tells the optimizer how good an output is: nobody, a template that shows the label
+            (`direct`), or an LLM critic with a verdict (`critic-binary`) or a score from 0 to 100 (`critic-smooth`).
+        labels: the labels that the evaluation rests on; `correct` for the evaluator `none`.
+        frozen: whether the critic keeps the prompt that it begins with.
         selection: what is done with the variants of a step.
         n: variants per step, 1 for `naive`.
         validation_labels: the labels by which selection scores.
     """
 
     update: Update
-    evaluation: Evaluation = "none"
+    evaluator: Evaluator = "none"
+    labels: Labels = "correct"
+    frozen: bool = False
     selection: Selection = "naive"
     n: int = 1
     validation_labels: Labels = "correct"
@@ -49,6 +72,12 @@ class Arm:
             raise UserError(
                 f"The arm {self.canonical!r} has no meaning: {problem[0]}.", "Nothing was run.", problem[1]
             )
+
+    @property
+    def evaluation(self) -> str:
+        """The evaluation as it is written, such as `correct` or `critic-smooth-wrong+frozen`."""
+        fields = (self.evaluator, self.labels, self.frozen)
+        return _WRITTEN.get(fields, f"{self.evaluator}-{self.labels}{'+frozen' if self.frozen else ''}")
 
     @property
     def canonical(self) -> str:
@@ -72,23 +101,35 @@ class Arm:
         """Whether a batch of training examples is run and shown."""
         return self.update in ("one-step", "gradient")
 
+    @property
+    def evaluates(self) -> bool:
+        """Whether the optimizer is told how good an output is."""
+        return self.evaluator != "none"
+
+    @property
+    def critic(self) -> bool:
+        """Whether a critic evaluates."""
+        return self.evaluator in CRITICS
+
 
 def _meaningless(arm: Arm) -> tuple[str, str] | None:
     """Why a combination has no meaning and what to write instead, None if it has one."""
     if arm.update == "seed":
-        if (arm.evaluation, arm.selection, arm.n, arm.validation_labels) != (
-            "none", "naive", 1, "correct",
+        if (arm.evaluator, arm.labels, arm.frozen, arm.selection, arm.n, arm.validation_labels) != (
+            "none", "correct", False, "naive", 1, "correct",
         ):  # fmt: skip
             return (
                 "the seed prompt is not optimized, so there is nothing to evaluate or select",
                 "Write seed.",
             )
         return None
-    if arm.update in PROMPT_ONLY and arm.evaluation != "none":
+    if arm.update in PROMPT_ONLY and arm.evaluates:
         return (
             f"{arm.update} sees no example, so no evaluation can reach it",
             f"Write {arm.update}/none/{arm.selection}, or use one-step or gradient.",
         )
+    if (arm.evaluator, arm.labels, arm.frozen) not in _WRITTEN:
+        return "only an evaluation has labels, and only a critic can be frozen", f"Write {_FORM}."
     if arm.selection == "naive" and arm.n != 1:
         return "naive takes its only variant", f"Write naive, or best@{arm.n}, or random@{arm.n}."
     if arm.n < 1:
@@ -137,13 +178,13 @@ def parse_arm(text: str) -> Arm:
         parts = [*parts, "naive"]
     if len(parts) != 3:
         raise UserError(f"The arm {text!r} has {len(parts)} parts.", "Nothing was run.", f"Write {_FORM}.")
-    if parts[1].startswith("critic-"):
+    evaluator, of_labels, frozen = EVALUATIONS[_known(parts[1], tuple(EVALUATIONS), "evaluation", text)]
+    if evaluator in CRITICS:
         raise UserError(
             f"The evaluation {parts[1]!r} needs the critic, which this version does not run.",
             "Nothing was run.",
             "Use correct, wrong, shuffled or none.",
         )
-    evaluation = _known(parts[1], EVALUATIONS, "evaluation", text)
     match = _SELECTION.fullmatch(parts[2])
     if match is None:
         raise UserError(
@@ -158,12 +199,12 @@ def parse_arm(text: str) -> Arm:
             "Nothing was run.",
             f"Write {selection}@3.",
         )
-    labels = _known(
-        match["labels"] or "correct", ("correct", "wrong", "shuffled"), "kind of validation labels", text
-    )
+    labels = _known(match["labels"] or "correct", LABELS, "kind of validation labels", text)
     return Arm(
         cast(Update, update),
-        cast(Evaluation, evaluation),
+        evaluator,
+        of_labels,
+        frozen,
         cast(Selection, selection),
         int(match["n"] or 1),
         cast(Labels, labels),
@@ -198,33 +239,35 @@ def ladder(top: Arm) -> tuple[Rung, ...]:
             nothing to attribute.
     """
     if (
-        top.evaluation in ("wrong", "shuffled")
+        top.labels != "correct"
         or top.validation_labels != "correct"
         or top.selection == "random"
-        or top.update == "seed"
+        or top == SEED
     ):
         raise UserError(
             f"The arm {top.canonical!r} is a control itself, so its gain cannot be attributed.",
             "Nothing was run.",
             "Give --arm a treatment, such as gradient/correct/validated@3, or leave out --why and --controls.",
         )
-    draws = top.n >= 2
+    chosen = f"best@{top.n}" if top.n >= 2 else "naive"
 
-    def at(update: Update, evaluation: Evaluation) -> Arm:
-        return Arm(update, evaluation, "best", top.n) if draws else Arm(update, evaluation)
+    def at(update_and_evaluation: str) -> Arm:
+        return parse_arm(f"{update_and_evaluation}/{chosen}")
 
     rungs = [Rung("seed", SEED), Rung("paraphrase", Arm("rewrite"))]
-    if draws:
-        rungs.append(Rung("drawing and choosing", at("rewrite", "none")))
+    if top.n >= 2:
+        rungs.append(Rung("drawing and choosing", at("rewrite/none")))
     if top.update != "rewrite":
-        rungs.append(Rung("generic knowledge", at("improve", "none")))
+        rungs.append(Rung("generic knowledge", at("improve/none")))
     if top.uses_examples:
-        rungs.append(Rung("inputs and outputs", at("one-step", "none")))
-        if top.evaluation == "correct":
-            rungs.append(Rung("a verdict without information", at("one-step", "shuffled")))
-            rungs.append(Rung("the label's information", at("one-step", "correct")))
+        rungs.append(Rung("inputs and outputs", at("one-step/none")))
+        if top.evaluates:
+            rungs.append(Rung("a verdict without information", at("one-step/shuffled")))
+            rungs.append(Rung("the label's information", at("one-step/correct")))
         if top.update == "gradient":
-            rungs.append(Rung("the chain", at("gradient", top.evaluation)))
+            rungs.append(Rung("the chain", at("gradient/correct" if top.evaluates else "gradient/none")))
+        if top.critic:
+            rungs.append(Rung("the critic", at(f"{top.update}/{top.evaluation}")))
     if top.selection == "validated":
         rungs.append(Rung("the guard", top))
     kept = [rungs[0]]
@@ -237,12 +280,12 @@ def ladder(top: Arm) -> tuple[Rung, ...]:
 def side_arms(top: Arm) -> tuple[Arm, ...]:
     """Controls beside the ladder (`--controls full`): misinformation, blind choice, corrupted selection."""
     arms: list[Arm] = []
-    if top.evaluation == "correct":
-        arms.append(Arm(top.update, "wrong", top.selection, top.n))
+    if top.evaluates and top.labels == "correct":
+        arms.append(replace(top, labels="wrong"))
     if top.n >= 2:
-        arms.append(Arm(top.update, top.evaluation, "random", top.n))
+        arms.append(replace(top, selection="random", validation_labels="correct"))
     if top.validates:
-        arms.append(Arm(top.update, top.evaluation, top.selection, top.n, "wrong"))
+        arms.append(replace(top, validation_labels="wrong"))
     if top.selection == "validated" and top.n >= 2:
-        arms.append(Arm(top.update, top.evaluation, "validated", 1))
+        arms.append(replace(top, n=1))
     return tuple(arms)

@@ -11,8 +11,8 @@ With b_s examples in the batch of step s, V validation examples, n variants (1 f
 | `best@n` | V S n | |
 | `naive`, `random@n` | 0 | |
 
-A scorer that asks adds one critic call for each output that it grades: each of the batch unless the
-evaluation is `none`, and each on validation. A test reading of T examples adds T (and T critic calls).
+A scorer that asks adds one judge call for each output that it grades: each of the batch unless the
+evaluation is `none`, and each on validation. A test reading of T examples adds T (and T judge calls).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from dataclasses import dataclass
 
 from nullgrad.core.arms import Arm
 from nullgrad.core.batches import batch_place
+from nullgrad.core.chat import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,19 +31,33 @@ class Calls:
     generator: int = 0
     optimizer: int = 0
     critic: int = 0
+    judge: int = 0
+
+    @property
+    def by_role(self) -> dict[Role, int]:
+        """By role, in the order in which a call is passed on."""
+        return {
+            "generator": self.generator,
+            "optimizer": self.optimizer,
+            "critic": self.critic,
+            "judge": self.judge,
+        }
 
     @property
     def total(self) -> int:
         """All roles."""
-        return self.generator + self.optimizer + self.critic
+        return self.generator + self.optimizer + self.critic + self.judge
 
     def __add__(self, other: Calls) -> Calls:
         return Calls(
-            self.generator + other.generator, self.optimizer + other.optimizer, self.critic + other.critic
+            self.generator + other.generator,
+            self.optimizer + other.optimizer,
+            self.critic + other.critic,
+            self.judge + other.judge,
         )
 
     def __mul__(self, times: int) -> Calls:
-        return Calls(self.generator * times, self.optimizer * times, self.critic * times)
+        return Calls(self.generator * times, self.optimizer * times, self.critic * times, self.judge * times)
 
 
 def trial_calls(
@@ -74,10 +89,10 @@ def trial_calls(
         scored = validation * (1 + steps * arm.n)
     elif arm.selection == "best":
         scored = validation * steps * arm.n
-    graded = scored + (forward if arm.evaluation != "none" else 0)
-    return Calls(forward + scored, optimizer, graded if judged else 0)
+    graded = scored + (forward if arm.evaluates else 0)
+    return Calls(forward + scored, optimizer, judge=graded if judged else 0)
 
 
 def test_calls(test: int, judged: bool = False) -> Calls:
     """Calls of one reading of the test split."""
-    return Calls(test, 0, test if judged else 0)
+    return Calls(test, judge=test if judged else 0)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
 
-Role = Literal["generator", "optimizer", "critic"]
+Role = Literal["generator", "optimizer", "critic", "judge"]
 """The roles that a model plays; each can be another model."""
 
 MessageRole = Literal["system", "user", "assistant"]

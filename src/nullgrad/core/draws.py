@@ -11,6 +11,8 @@ import json
 import random
 from dataclasses import dataclass
 
+from nullgrad.core.candidate import GENERATOR
+
 
 def draw_of(*path: str | int | None) -> int:
     """A number from 0 to 2**63 - 1 that depends on every part of the path and nothing else."""
@@ -41,9 +43,11 @@ class DrawPath:
         """Draw of a generator call on one example; `pass_` is the epoch on train, 0 elsewhere."""
         return draw_of("forward", self.study_seed, self.trial, self.arm, split, example, pass_)
 
-    def proposal(self, step: int, stage: str, example: str | None, variant: int) -> int:
-        """Draw of an optimizer call."""
-        return draw_of("proposal", self.study_seed, self.trial, self.arm, step, stage, example, variant)
+    def proposal(
+        self, step: int, stage: str, example: str | None, variant: int, text: str = GENERATOR
+    ) -> int:
+        """Draw of an optimizer call; `text` is the name of the candidate's text that is being proposed."""
+        return draw_of("proposal", self.study_seed, self.trial, self.arm, text, step, stage, example, variant)
 
     def stream(self, purpose: str, *more: str | int) -> random.Random:
         """A random stream for a decision of the trial, the same for every arm of a block."""

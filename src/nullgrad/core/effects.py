@@ -21,14 +21,15 @@ class About:
     """What a call is for. No part of the request's identity.
 
     Attributes:
-        role: generator, optimizer or critic.
+        role: generator, optimizer, critic or judge.
         stage: `forward`, `rewrite`, `improve`, `one-step`, `gradient-output`, `gradient-prompt`, `gradient-update`, `judge`.
         arm: canonical arm, "" outside arms.
         trial: trial number, from 0.
         split: train, validation or test, "" for calls on no example.
         example: id of the example, "" for calls on no example.
         step: from 1; 0 before the first step and for the test.
-        variant: from 0.
+        variant: from 0; -1 for the current candidate.
+        cell: the study's cell (task and models), "" outside studies.
     """
 
     role: Role
@@ -39,6 +40,7 @@ class About:
     example: str = ""
     step: int = 0
     variant: int = 0
+    cell: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,29 +1,37 @@
 """Facts stated during a run, and how they are written down.
 
 An event is identified by the hash of its run, its scope and its body, so that a replay states the same
-events and adds nothing. Bodies carry whatever tells two events of one scope apart (step, variant).
+events and adds nothing. Bodies carry whatever tells two events of one scope apart (step, variant). A candidate's
+texts are stated once, where it arises; other events name it by its digest.
+
+A field that comes later has a default, so that older ledgers are read; a change of meaning makes a new kind.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Base of all events. `scope` is `canonical-arm#trial`, or "" for the run itself."""
+    """Base of all events. `scope` is `canonical-arm#trial`, in a study followed by `@cell`; "" for the run itself."""
 
     kind: ClassVar[str] = ""
     scope: str
 
     def body(self) -> dict[str, Any]:
-        """The event as JSON values, without its scope."""
-        value = asdict(self)
-        del value["scope"]
-        return value
+        """The event as JSON values, without its scope and without fields that stand at their default.
+
+        A field that comes later thus leaves the identity of older events as it is.
+        """
+        return {
+            field.name: value
+            for field in fields(self)
+            if field.name != "scope" and (value := getattr(self, field.name)) != field.default
+        }
 
     def canonical(self) -> str:
         """The text that is hashed and stored."""
@@ -43,17 +51,19 @@ def event_digest(run: str, canonical: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class TrialStarted(Event):
-    """A trial begins from a prompt."""
+    """A trial begins from a candidate, whose texts are stated here."""
 
     kind: ClassVar[str] = "trial-started"
-    prompt: str
+    candidate: str
+    texts: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class BatchRun(Event):
     """The current prompt was run on a batch.
 
-    `examples` are ids; `scores` are true ones, None where the call failed, () where scoring would need a judge.
+    `examples` are ids; `scores` are true ones, None where the call failed, () where scoring would need a judge;
+    `shown` are against the labels that the optimizer is told, () where it is told none. `failed` counts failed calls.
     """
 
     kind: ClassVar[str] = "batch-run"
@@ -61,16 +71,19 @@ class BatchRun(Event):
     examples: tuple[str, ...]
     scores: tuple[float | None, ...]
     unparsed: int
+    failed: int = 0
+    shown: tuple[float | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Proposed(Event):
-    """A variant of a step was read from an optimizer's reply."""
+    """A variant of a step was read from an optimizer's reply; its texts are stated here."""
 
     kind: ClassVar[str] = "proposed"
     step: int
     variant: int
-    prompt: str
+    candidate: str
+    texts: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,61 +103,66 @@ class CandidateScored(Event):
 
     `scores` follows the order of the validation examples; None where the call failed. `variant` is -1 for
     the current prompt. `shown` are the scores that selection used, which differ under wrong or shuffled labels.
-    `unparsed` counts the answers that could not be read.
+    `unparsed` counts the answers that could not be read, `answers` are those that could, None elsewhere.
     """
 
     kind: ClassVar[str] = "candidate-scored"
     step: int
     variant: int
-    prompt: str
+    candidate: str
     scores: tuple[float | None, ...]
     shown: tuple[float | None, ...]
     unparsed: int
+    answers: tuple[str | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class StepDone(Event):
-    """A step ended with `prompt` as the current one; `variant` is -1 where the prompt was kept."""
+    """A step ended with `candidate` as the current one; `variant` is -1 where the current one was kept."""
 
     kind: ClassVar[str] = "step-done"
     step: int
     variant: int
-    prompt: str
+    candidate: str
 
 
 @dataclass(frozen=True, slots=True)
 class TrialDone(Event):
-    """A trial ended with its final prompt."""
+    """A trial ended with its final candidate."""
 
     kind: ClassVar[str] = "trial-done"
-    prompt: str
+    candidate: str
     steps: int
 
 
 @dataclass(frozen=True, slots=True)
 class TestOpened(Event):
-    """The sealed test split is read for one prompt, after selection.
+    """The sealed test split is read for one candidate, after selection.
 
-    `purpose` is `seed`, `best` or `final` (of a trial).
+    `purpose` is `seed`, `best`, `final` (of a trial) or `curve` (by step, after the trial has ended).
     """
 
     kind: ClassVar[str] = "test-opened"
     purpose: str
-    prompt: str
+    candidate: str
+    step: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class TestScored(Event):
     """The result of one reading of the test split.
 
-    `scores` follows the order of the examples, None where missing; `unparsed` counts answers that could not be read.
+    `scores` follows the order of the examples, None where missing; `unparsed` counts answers that could not be read,
+    `answers` are those that could, None elsewhere.
     """
 
     kind: ClassVar[str] = "test-scored"
     purpose: str
-    prompt: str
+    candidate: str
     scores: tuple[float | None, ...]
     unparsed: int
+    answers: tuple[str | None, ...] = ()
+    step: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +192,12 @@ def parse_event(canonical: str) -> Event:
     kind, scope, body = json.loads(canonical)
     if kind not in KINDS:
         raise ValueError(f"unknown event kind {kind!r}")
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in body.items()}
+    values = {key: _frozen(value) for key, value in body.items()}
     try:
         return KINDS[kind](scope=scope, **values)
     except TypeError as error:
         raise ValueError(f"event {kind!r}: {error}") from None
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nullgrad.core.arms import Arm
+from nullgrad.core.candidate import Candidate
 from nullgrad.core.events import (
     BatchRun,
     CandidateScored,
     Event,
     ProposalUnparsed,
+    Proposed,
     StepDone,
     TestScored,
     TrialDone,
@@ -18,6 +20,8 @@ from nullgrad.core.events import (
 )
 from nullgrad.core.forward import SplitScores
 from nullgrad.core.plan import Plan
+from nullgrad.core.rows import mean_known
+from nullgrad.core.setting import scope_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +30,14 @@ class Standing:
 
     Attributes:
         scope: `canonical-arm#trial`.
-        prompt: the current prompt.
+        candidate: the current candidate.
         step: steps done.
         done: whether the trial is complete.
-        validation: mean of the current prompt's validation row as selection saw it, None where never scored.
+        validation: mean of the current candidate's validation row as selection saw it, None where never scored.
     """
 
     scope: str
-    prompt: str
+    candidate: Candidate
     step: int = 0
     done: bool = False
     validation: float | None = None
@@ -42,21 +46,22 @@ class Standing:
 def standings(events: Iterable[Event]) -> dict[str, Standing]:
     """Fold events into the standing of each trial, by scope."""
     result: dict[str, Standing] = {}
+    texts: dict[tuple[str, str], Candidate] = {}
     scored: dict[tuple[str, str], float | None] = {}
     for event in events:
         scope = event.scope
         if isinstance(event, TrialStarted):
-            result[scope] = Standing(scope, event.prompt)
+            texts[scope, event.candidate] = Candidate(event.texts)
+            result[scope] = Standing(scope, Candidate(event.texts))
+        elif isinstance(event, Proposed):
+            texts[scope, event.candidate] = Candidate(event.texts)
         elif isinstance(event, CandidateScored):
-            known = [score for score in event.shown if score is not None]
-            scored[scope, event.prompt] = sum(known) / len(known) if known else None
+            scored[scope, event.candidate] = mean_known(event.shown)
         elif isinstance(event, StepDone):
-            result[scope] = Standing(
-                scope, event.prompt, event.step, False, scored.get((scope, event.prompt))
-            )
+            key = (scope, event.candidate)
+            result[scope] = Standing(scope, texts[key], event.step, False, scored.get(key))
         elif isinstance(event, TrialDone):
-            before = result[scope]
-            result[scope] = Standing(scope, event.prompt, before.step, True, before.validation)
+            result[scope] = replace(result[scope], done=True)
     return result
 
 
@@ -66,7 +71,7 @@ def reported_trial(arm: Arm, trials: int, folded: dict[str, Standing]) -> int:
     Arms that score nothing on validation report trial 0: choosing by anything else would look at the test.
     """
     means = [
-        (standing.validation if (standing := folded.get(f"{arm.canonical}#{trial}")) else None)
+        (standing.validation if (standing := folded.get(scope_of(arm, trial))) else None)
         for trial in range(trials)
     ]
     known = [mean for mean in means if mean is not None]
@@ -75,14 +80,27 @@ def reported_trial(arm: Arm, trials: int, folded: dict[str, Standing]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Forward answers by what became of them."""
+    """Forward answers by what became of them.
+
+    Attributes:
+        scored: read and scored.
+        unparsed: the model's own unreadable ones.
+        failed: calls that failed; missing.
+        ungraded: of batches that only a judge could score: read, and never scored against the right target.
+    """
 
     scored: int = 0
     unparsed: int = 0
     failed: int = 0
+    ungraded: int = 0
 
     def __add__(self, other: Tally) -> Tally:
-        return Tally(self.scored + other.scored, self.unparsed + other.unparsed, self.failed + other.failed)
+        return Tally(
+            self.scored + other.scored,
+            self.unparsed + other.unparsed,
+            self.failed + other.failed,
+            self.ungraded + other.ungraded,
+        )
 
 
 def outcome_tally(events: Iterable[Event]) -> dict[str, Tally]:
@@ -93,9 +111,11 @@ def outcome_tally(events: Iterable[Event]) -> dict[str, Tally]:
             total["validation"] += _tally(event.shown, event.unparsed)
         elif isinstance(event, TestScored):
             total["test"] += _tally(event.scores, event.unparsed)
+        elif isinstance(event, BatchRun) and event.scores:
+            total["train"] += _tally(event.scores, event.unparsed)
         elif isinstance(event, BatchRun):
-            scores = event.scores or (0.0,) * len(event.examples)
-            total["train"] += _tally(scores, event.unparsed)
+            rest = len(event.examples) - event.unparsed - event.failed
+            total["train"] += Tally(unparsed=event.unparsed, failed=event.failed, ungraded=rest)
     return total
 
 
@@ -119,24 +139,27 @@ class Reading:
 
     Attributes:
         purpose: `seed`, `best` or `final`.
-        prompt: the prompt that was read.
+        candidate: what was read.
         scores: what came of it, in the order of the test examples.
     """
 
     purpose: str
-    prompt: str
+    candidate: Candidate
     scores: SplitScores
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One complete block of the ladder: mean test score of the final prompt of every arm, by canonical arm.
+    """One block of the ladder.
 
-    The seed is `seed`. None where every call of the reading failed.
+    Attributes:
+        trial: its number.
+        rows: by canonical arm, the seed as `seed`: test scores of the final prompt in the order of the examples,
+            None where the call failed, or was unparsed under the policy `exclude`.
     """
 
     trial: int
-    scores: dict[str, float | None]
+    rows: dict[str, tuple[float | None, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +197,7 @@ class Facts:
         plan: what was asked for.
         events: every fact stated, in order.
         trial: the trial whose prompt is reported.
-        best: the reported prompt.
+        best: the reported candidate.
         seed_reading: the seed prompt on test.
         best_reading: the reported prompt on test; the seed's own where they are the same prompt.
         blocks: complete blocks of controls, by trial.
@@ -185,7 +208,7 @@ class Facts:
     plan: Plan
     events: tuple[Event, ...]
     trial: int
-    best: str
+    best: Candidate
     seed_reading: Reading
     best_reading: Reading
     blocks: tuple[Block, ...]

@@ -6,10 +6,10 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nullgrad.core.candidate import Candidate
 from nullgrad.core.chat import Failed, Message, Reply
 from nullgrad.core.draws import draw_of
-from nullgrad.core.effects import About, Effect, ask, parallel
-from nullgrad.core.prompt import Candidate
+from nullgrad.core.effects import Effect, ask, parallel
 from nullgrad.core.setting import Setting
 from nullgrad.core.task import Example, Outcome, Scored, UnparsedAnswer
 
@@ -47,7 +47,7 @@ def forward(
     view = setting.view
     request = setting.request(
         "generator",
-        view.messages(candidate["generator"], example),
+        view.messages(candidate.prompt, example),
         setting.draws.forward(split, example.id, pass_),
         choices=view.constrained,
     )
@@ -73,10 +73,10 @@ def grade(
     def judge(messages: tuple[Message, ...]) -> Generator[Effect, Any, str | Failed]:
         draws = setting.draws
         draw = draw_of("judge", draws.study_seed, draws.trial, draws.arm, split, output.example.id, pass_)
-        about = About(
-            "critic", "judge", setting.arm.canonical, setting.trial, split, output.example.id, step, variant
+        about = setting.about(
+            "judge", "judge", split=split, example=output.example.id, step=step, variant=variant
         )
-        reply = yield from ask(setting.request("critic", messages, draw), about)
+        reply = yield from ask(setting.request("judge", messages, draw), about)
         return reply if isinstance(reply, Failed) else reply.text
 
     graded: Outcome = yield from scorer.grade(answer, output.example, target, judge)
@@ -88,6 +88,11 @@ def points(outcome: Outcome) -> float | None:
     if isinstance(outcome, Scored):
         return outcome.score
     return 0.0 if isinstance(outcome, UnparsedAnswer) else None
+
+
+def answers(outcomes: Sequence[Outcome]) -> tuple[str | None, ...]:
+    """Answers as read, None where a call failed or nothing could be read."""
+    return tuple(outcome.answer if isinstance(outcome, Scored) else None for outcome in outcomes)
 
 
 def unparsed(outcomes: Sequence[Outcome | str]) -> int:

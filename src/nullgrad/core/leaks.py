@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from nullgrad.core.reading.text import WORD
 from nullgrad.core.task import Example
 
 NEAR = 0.8
@@ -25,8 +25,6 @@ MOST_WORDS = 200_000
 MOST_COMPARED = 200
 """The most inputs with which one is compared in full, those that share its rarest shingles first."""
 
-# A character of a script without spaces is a word of its own.
-_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|[^\W\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+")
 _ORDER = ("train", "validation", "test")
 
 
@@ -67,7 +65,7 @@ def find_leaks(splits: Mapping[str, Sequence[Example]]) -> Leaks:
 
     Every example of validation is looked for in train, every one of test in train and in validation; of several
     duplicates in one split one is reported. Similarity is Jaccard's over the sets of three consecutive words
-    (letters and digits, without regard to case); inputs of fewer than three words are only compared exactly.
+    (letters and digits, without regard to case; characters in scripts without spaces); inputs of fewer than three words are only compared exactly.
     Inputs of more than `SKETCH` distinct shingles are compared by a sample of them (standard error about 0.025).
     Where more than `MOST_COMPARED` inputs are similar but not similar enough, a near-duplicate can be missed.
     The result does not depend on the order of the examples.
@@ -121,7 +119,7 @@ class _Input:
         text = unicodedata.normalize("NFC", example.input).casefold()
         plain = " ".join(text.split())
         digest = hashlib.blake2b(plain.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-        words = [match[0] for match in islice(_WORD.finditer(plain), MOST_WORDS)]
+        words = [match[0] for match in islice(WORD.finditer(plain), MOST_WORDS)]
         shingles = set(_hashes(words))
         sketch = shingles if len(shingles) <= SKETCH else heapq.nsmallest(SKETCH, shingles)
         return cls(example.id, digest, len(shingles), frozenset(sketch))

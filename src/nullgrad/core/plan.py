@@ -11,6 +11,7 @@ from typing import Literal
 
 from nullgrad.core.arms import SEED, Arm, Rung, ladder, side_arms
 from nullgrad.core.calls import Calls, test_calls, trial_calls
+from nullgrad.core.candidate import Candidate
 from nullgrad.core.draws import DrawPath
 from nullgrad.core.setting import Cast, Setting
 from nullgrad.core.task import Task
@@ -58,6 +59,16 @@ class Plan:
         if self.controls != "none" and self.steps > 0:
             ladder(self.arm)
 
+    @property
+    def optimizes(self) -> bool:
+        """Whether a prompt is optimized at all, rather than the seed prompt scored."""
+        return self.steps > 0 and self.arm != SEED
+
+    @property
+    def seed_candidate(self) -> Candidate:
+        """What every trial begins from."""
+        return Candidate.of(self.task.view.seed_prompt)
+
     @cached_property
     def rungs(self) -> tuple[Rung, ...]:
         """The ladder of attribution, () without controls."""
@@ -73,7 +84,10 @@ class Plan:
 
     @cached_property
     def spec(self) -> str:
-        """Canonical JSON of all that decides what is asked."""
+        """Canonical JSON of all that decides what one trial asks.
+
+        How many trials run, and which controls beside them, is left out: more of either goes on with the same run.
+        """
         view = self.task.view
         value = {
             "verb": "optimize",
@@ -81,8 +95,6 @@ class Plan:
             "arm": self.arm.canonical,
             "steps": self.steps,
             "batch_size": self.batch_size,
-            "trials": self.trials,
-            "controls": self.controls,
             "seed": self.seed,
             "design": "paired",
             "cast": asdict(self.cast),
@@ -126,9 +138,14 @@ class Plan:
         return test_calls(len(self.task.test), self.task.view.scorer.asks)
 
     @property
+    def readings(self) -> int:
+        """Readings of the sealed test for the main arm: of the seed, and of the best if anything is optimized."""
+        return 2 if self.optimizes else 1
+
+    @property
     def main_calls(self) -> Calls:
-        """Calls asked by the main arm's trials and the sealed test (seed and best; only the seed without steps)."""
-        return self.calls(self.arm) * self.trials + self.reading * (1 if self.steps == 0 else 2)
+        """Calls asked by the main arm's trials and the sealed test (seed and best; only the seed where nothing is optimized)."""
+        return self.calls(self.arm) * self.trials + self.reading * self.readings
 
     @property
     def control_calls(self) -> Calls:

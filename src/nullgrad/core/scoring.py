@@ -33,7 +33,7 @@ SCORERS: tuple[str, ...] = (
 )  # fmt: skip
 """Kinds of scorers; `module:function` is a kind, too."""
 
-SPEC_VERSION = 1
+SPEC_VERSION = 2
 """Raised when a rule of reading or scoring changes: scores by another rule belong to another task."""
 
 _SLOTTED = ("labels", "bbeh", "judge")

@@ -36,11 +36,16 @@ class Cast:
     generator: RoleModel
     optimizer: RoleModel
     critic: RoleModel
+    judge: RoleModel
 
     def __getitem__(self, role: Role) -> RoleModel:
-        if role == "generator":
-            return self.generator
-        return self.optimizer if role == "optimizer" else self.critic
+        player: RoleModel = getattr(self, role)
+        return player
+
+
+def scope_of(arm: Arm, trial: int, cell: str = "") -> str:
+    """Scope of a trial's events."""
+    return f"{arm.canonical}#{trial}" + (f"@{cell}" if cell else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,7 @@ class Setting:
         batch_size: training examples per step, 1 or more.
         cast: who plays which role.
         pack: the words.
+        cell: the study's cell (task and models), "" outside studies.
     """
 
     view: TaskView
@@ -66,17 +72,18 @@ class Setting:
     batch_size: int
     cast: Cast
     pack: Pack
+    cell: str = ""
 
     @property
     def scope(self) -> str:
         """Scope of the trial's events."""
-        return f"{self.arm.canonical}#{self.trial}"
+        return scope_of(self.arm, self.trial, self.cell)
 
     def about(
         self, role: Role, stage: str, *, split: str = "", example: str = "", step: int = 0, variant: int = 0
     ) -> About:
         """What a call of this trial is for."""
-        return About(role, stage, self.arm.canonical, self.trial, split, example, step, variant)
+        return About(role, stage, self.arm.canonical, self.trial, split, example, step, variant, self.cell)
 
     def request(
         self,

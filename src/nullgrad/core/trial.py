@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from nullgrad.core.batches import batch_of, batch_place
+from nullgrad.core.candidate import GENERATOR, Candidate
 from nullgrad.core.effects import Effect, emit, parallel
 from nullgrad.core.evaluation import shown_targets
 from nullgrad.core.events import (
@@ -19,8 +20,9 @@ from nullgrad.core.events import (
     TrialDone,
     TrialStarted,
 )
-from nullgrad.core.forward import SplitScores, points, score_split, unparsed
-from nullgrad.core.prompt import Candidate, Parsed, Unparsed
+from nullgrad.core.forward import SplitScores, answers, points, score_split, unparsed
+from nullgrad.core.prompt import Unparsed
+from nullgrad.core.rows import mean_known
 from nullgrad.core.selection import KEEP, Row, choose_best, choose_blindly
 from nullgrad.core.setting import Setting
 from nullgrad.core.task import Example
@@ -34,19 +36,21 @@ class TrialResult:
     Attributes:
         arm: canonical arm.
         trial: trial number, from 0.
-        prompt: the final prompt.
-        validation: mean of the final prompt's validation row, None where it was never scored.
+        candidate: the final candidate.
+        validation: mean of its validation row, None where it was never scored.
     """
 
     arm: str
     trial: int
-    prompt: str
+    candidate: Candidate
     validation: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class _Variant:
-    proposal: Parsed | Unparsed
+    """A variant of a step: the candidate if one was read, and its validation row where the selection scores it."""
+
+    candidate: Candidate | None
     row: Row | None
 
 
@@ -57,12 +61,15 @@ def run_trial(setting: Setting) -> Generator[Effect, Any, TrialResult]:
     identical ones.
     """
     arm, view, scope = setting.arm, setting.view, setting.scope
-    current: Candidate = {"generator": view.seed_prompt}
+    current = Candidate.of(view.seed_prompt)
     row: Row | None = None
-    told = (
-        shown_targets(view, arm.evaluation, view.train, setting.draws, "train") if arm.uses_examples else {}
+    told = shown_targets(view, arm.labels, view.train, setting.draws, "train") if arm.evaluates else {}
+    asked = (
+        shown_targets(view, arm.validation_labels, view.validation, setting.draws, "validation")
+        if arm.validates
+        else {}
     )
-    yield from emit(TrialStarted(scope, current["generator"]))
+    yield from emit(TrialStarted(scope, current.digest, current.texts))
     for step in range(1, setting.steps + 1):
         batch: Batch = ()
         if arm.uses_examples:
@@ -70,58 +77,66 @@ def run_trial(setting: Setting) -> Generator[Effect, Any, TrialResult]:
             examples = batch_of(view.train, place, setting.draws)
             batch = yield from batch_outputs(setting, current, examples, told, step, place.epoch)
         guard = (
-            [_score_current(setting, current, step)] if arm.selection == "validated" and row is None else []
+            [_score_current(setting, current, asked, step)]
+            if arm.selection == "validated" and row is None
+            else []
         )
         results = yield from parallel(
-            [*guard, *(_variant(setting, current, batch, step, number) for number in range(arm.n))]
+            [*guard, *(_variant(setting, current, batch, asked, step, number) for number in range(arm.n))]
         )
         if guard:
             row = results[0].row
         variants = dict(enumerate(results[len(guard) :]))
         chosen = _select(setting, variants, row, step)
         if chosen != KEEP:
-            proposal = variants[chosen].proposal
-            assert isinstance(proposal, Parsed)
-            current, row = {"generator": proposal.prompt}, variants[chosen].row
-        yield from emit(StepDone(scope, step, chosen, current["generator"]))
-    yield from emit(TrialDone(scope, current["generator"], setting.steps))
-    known = [score for score in row or () if score is not None]
-    return TrialResult(
-        arm.canonical, setting.trial, current["generator"], sum(known) / len(known) if known else None
-    )
+            taken = variants[chosen].candidate
+            assert taken is not None
+            current, row = taken, variants[chosen].row
+        yield from emit(StepDone(scope, step, chosen, current.digest))
+    yield from emit(TrialDone(scope, current.digest, setting.steps))
+    return TrialResult(arm.canonical, setting.trial, current, mean_known(row or ()))
 
 
 def _variant(
-    setting: Setting, current: Candidate, batch: Batch, step: int, number: int
+    setting: Setting, current: Candidate, batch: Batch, asked: Mapping[str, str], step: int, number: int
 ) -> Generator[Effect, Any, _Variant]:
     """Propose one variant and, where the selection validates, score it at once: no barrier between variants."""
     proposal = yield from propose(setting, current, batch, step, number)
     if isinstance(proposal, Unparsed):
         yield from emit(ProposalUnparsed(setting.scope, step, number, proposal.reason, proposal.text))
-        return _Variant(proposal, None)
-    yield from emit(Proposed(setting.scope, step, number, proposal.prompt))
+        return _Variant(None, None)
+    candidate = current.having(GENERATOR, proposal.prompt)
+    yield from emit(Proposed(setting.scope, step, number, candidate.digest, candidate.texts))
     if not setting.arm.validates:
-        return _Variant(proposal, None)
-    row = yield from _validate(setting, {"generator": proposal.prompt}, step, number)
-    return _Variant(proposal, row)
+        return _Variant(candidate, None)
+    row = yield from _validate(setting, candidate, asked, step, number)
+    return _Variant(candidate, row)
 
 
-def _score_current(setting: Setting, current: Candidate, step: int) -> Generator[Effect, Any, _Variant]:
-    row = yield from _validate(setting, current, step, KEEP)
-    return _Variant(Parsed(current["generator"]), row)
+def _score_current(
+    setting: Setting, current: Candidate, asked: Mapping[str, str], step: int
+) -> Generator[Effect, Any, _Variant]:
+    row = yield from _validate(setting, current, asked, step, KEEP)
+    return _Variant(current, row)
 
 
-def _validate(setting: Setting, candidate: Candidate, step: int, number: int) -> Generator[Effect, Any, Row]:
-    view = setting.view
-    shown = shown_targets(view, setting.arm.validation_labels, view.validation, setting.draws, "validation")
-    scores = yield from score_split(
-        setting, candidate, "validation", view.validation, shown, step, max(number, 0)
-    )
+def _validate(
+    setting: Setting, candidate: Candidate, asked: Mapping[str, str], step: int, number: int
+) -> Generator[Effect, Any, Row]:
+    examples = setting.view.validation
+    scores = yield from score_split(setting, candidate, "validation", examples, asked, step, number)
     row = tuple(points(outcome) for outcome in scores.shown)
     true = tuple(points(outcome) for outcome in scores.true)
     yield from emit(
         CandidateScored(
-            setting.scope, step, number, candidate["generator"], true, row, unparsed(scores.shown)
+            setting.scope,
+            step,
+            number,
+            candidate.digest,
+            true,
+            row,
+            unparsed(scores.shown),
+            answers(scores.shown),
         )
     )
     return row
@@ -129,7 +144,7 @@ def _validate(setting: Setting, candidate: Candidate, step: int, number: int) ->
 
 def _select(setting: Setting, variants: dict[int, _Variant], current: Row | None, step: int) -> int:
     arm = setting.arm
-    parsed = [number for number, one in variants.items() if isinstance(one.proposal, Parsed)]
+    parsed = [number for number, one in variants.items() if one.candidate is not None]
     if arm.validates:
         rows = {number: row for number, one in variants.items() if (row := one.row) is not None}
         return choose_best(rows, current if arm.selection == "validated" else None)
@@ -137,11 +152,15 @@ def _select(setting: Setting, variants: dict[int, _Variant], current: Row | None
 
 
 def run_test(
-    setting: Setting, prompt: str, purpose: str, test: tuple[Example, ...]
+    setting: Setting, candidate: Candidate, purpose: str, test: tuple[Example, ...], step: int = 0
 ) -> Generator[Effect, Any, SplitScores]:
-    """Open the sealed test split for one prompt, after selection."""
-    yield from emit(TestOpened(setting.scope, purpose, prompt))
-    scores = yield from score_split(setting, {"generator": prompt}, "test", test)
+    """Open the sealed test split for one candidate, after selection; `step` tells the points of a curve apart."""
+    yield from emit(TestOpened(setting.scope, purpose, candidate.digest, step))
+    scores = yield from score_split(setting, candidate, "test", test)
     row = tuple(points(outcome) for outcome in scores.shown)
-    yield from emit(TestScored(setting.scope, purpose, prompt, row, unparsed(scores.shown)))
+    yield from emit(
+        TestScored(
+            setting.scope, purpose, candidate.digest, row, unparsed(scores.shown), answers(scores.shown), step
+        )
+    )
     return scores

@@ -9,17 +9,18 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
+from nullgrad.core.candidate import Candidate
 from nullgrad.core.chat import Failed, Reply
 from nullgrad.core.effects import Effect, ask, emit, parallel
-from nullgrad.core.evaluation import evaluate
+from nullgrad.core.evaluation import Evaluation, evaluate
 from nullgrad.core.events import BatchRun
 from nullgrad.core.forward import Output, forward, unparsed
-from nullgrad.core.prompt import Candidate, Parsed, Unparsed, parse_prompt
+from nullgrad.core.prompt import Parsed, Unparsed, parse_prompt
 from nullgrad.core.setting import Setting
 from nullgrad.core.task import Example, UnparsedAnswer
 
 Batch = tuple[tuple[Output, str], ...]
-"""The outputs of a batch, each with its evaluation in words."""
+"""The outputs of a batch, each with its evaluation in words; what failed is not among them."""
 
 
 def batch_outputs(
@@ -30,20 +31,34 @@ def batch_outputs(
     step: int,
     epoch: int,
 ) -> Generator[Effect, Any, Batch]:
-    """Run the current prompt on a batch and evaluate it; examples whose call failed are left out."""
+    """Run the current candidate on a batch and evaluate it.
 
-    def one(example: Example) -> Generator[Effect, Any, tuple[Output, str]]:
+    Examples of which the generator's call or the evaluation failed are left out: shown without its evaluation, an
+    example would belong to another arm.
+    """
+
+    def one(example: Example) -> Generator[Effect, Any, tuple[Output, Evaluation | Failed]]:
         output = yield from forward(setting, candidate, example, "train", epoch, step)
         if isinstance(output.reply, Failed):
-            return output, ""
+            return output, output.reply
         return output, (yield from evaluate(setting, output, shown, step))
 
     rows = yield from parallel(one(example) for example in batch)
-    answers = [output.answer for output, _ in rows]
-    ids = tuple(example.id for example in batch)
-    scores = () if setting.view.scorer.asks else tuple(_true_score(setting, output) for output, _ in rows)
-    yield from emit(BatchRun(setting.scope, step, ids, scores, unparsed(answers)))
-    return tuple(row for row in rows if isinstance(row[0].reply, Reply))
+    told = [evaluation.score if isinstance(evaluation, Evaluation) else None for _, evaluation in rows]
+    yield from emit(
+        BatchRun(
+            setting.scope,
+            step,
+            tuple(example.id for example in batch),
+            () if setting.view.scorer.asks else tuple(_true_score(setting, output) for output, _ in rows),
+            unparsed([output.answer for output, _ in rows]),
+            sum(isinstance(output.reply, Failed) for output, _ in rows),
+            tuple(told) if setting.arm.evaluates else (),
+        )
+    )
+    return tuple(
+        (output, evaluation.text) for output, evaluation in rows if isinstance(evaluation, Evaluation)
+    )
 
 
 def _true_score(setting: Setting, output: Output) -> float | None:
@@ -126,7 +141,7 @@ def _stage(
     words = setting.pack[stage]
     messages = words.render(
         {
-            "prompt": candidate["generator"],
+            "prompt": candidate.prompt,
             "format": view.format,
             "labels": ", ".join(view.labels),
             **values,

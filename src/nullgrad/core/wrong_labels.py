@@ -15,12 +15,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
-from itertools import accumulate
+from itertools import accumulate, islice, product
 
 from nullgrad.core.draws import stream
 from nullgrad.core.reading.number import EXACT, number_of, spell
 from nullgrad.core.reading.text import fold, normalize, parts
-from nullgrad.core.task import Example
+from nullgrad.core.task import Example, Scorer, UnparsedAnswer
 from nullgrad.errors import UserError
 
 RULES: tuple[str, ...] = ("choice", "label", "slots", "number", "other-example")
@@ -29,6 +29,7 @@ RULES: tuple[str, ...] = ("choice", "label", "slots", "number", "other-example")
 _OPTION = re.compile(r"[(\[]?([A-Z]|[0-9])[)\]]?")
 _OFFSETS = tuple(offset for offset in range(-10, 11) if offset)
 _TRIES = 32
+_MOST_TUPLES = 10_000
 
 
 def default_rule(kind: str, labels: tuple[str, ...], slots: int) -> str:
@@ -44,7 +45,9 @@ def default_rule(kind: str, labels: tuple[str, ...], slots: int) -> str:
     return "label" if labels else "other-example"
 
 
-def wrong_target(rule: str, example: Example, labels: tuple[str, ...], pool: Sequence[Example]) -> str:
+def wrong_target(
+    rule: str, example: Example, labels: tuple[str, ...], pool: Sequence[Example], *, scorer: Scorer
+) -> str:
     """A target for the example that is not the right one.
 
     - `choice`: the next label, cyclically; where the question lists its options, the next of those.
@@ -53,20 +56,26 @@ def wrong_target(rule: str, example: Example, labels: tuple[str, ...], pool: Seq
     - `number`: the true number plus a random integer from -10 to 10, never 0.
     - `other-example`: the target of a random other example of the pool whose target differs.
 
+    None of them is a target against which the scorer would count the right answer as right: what it takes for
+    the same (a number within the tolerance, a list in another order) would inform. A scorer that asks a model is
+    not asked.
+
     Args:
         rule: one of `RULES`.
         example: the example; "random" is seeded from its input and nothing else.
         labels: the closed label set in its order; where it is empty, the pool's targets stand in.
         pool: the examples of the split, in any order.
+        scorer: by which outputs are scored.
 
     Raises:
-        UserError: there is no wrong target (all targets are equal, a target is no number), or no such rule.
+        UserError: there is no wrong target (all targets are equal or within the tolerance, a target is no
+            number), or no such rule.
     """
     if rule not in _RULES:
         raise UserError(
             f"{rule!r} is no rule of wrong labels.", "Nothing was run.", f"Known: {', '.join(RULES)}."
         )
-    return _RULES[rule](example, labels, pool, stream("wrong", rule, example.input))
+    return _RULES[rule](_Question(example, labels, pool, scorer), stream("wrong", rule, example.input))
 
 
 def shuffled_targets(examples: Sequence[Example], rng: random.Random) -> dict[str, str]:
@@ -81,8 +90,45 @@ def shuffled_targets(examples: Sequence[Example], rng: random.Random) -> dict[st
     return {one.id: target for one, target in zip(ordered, targets, strict=True)}
 
 
-def _choice(example: Example, labels: tuple[str, ...], pool: Sequence[Example], rng: random.Random) -> str:
-    known = labels or _table(pool).spellings
+class _Question:
+    """One example with all that decides which targets are wrong for it."""
+
+    __slots__ = ("_right", "example", "labels", "pool", "scorer")
+
+    def __init__(
+        self, example: Example, labels: tuple[str, ...], pool: Sequence[Example], scorer: Scorer
+    ) -> None:
+        self.example = example
+        self.labels = labels
+        self.pool = pool
+        self.scorer = scorer
+        read = "" if scorer.asks else scorer.read(example.target)
+        # A target alone need not have the form of a reply, such as one that a pattern demands.
+        self._right = example.target if isinstance(read, UnparsedAnswer) else read
+
+    def misleads(self, target: str) -> bool:
+        """Whether the right answer would not count as right against this target."""
+        return self.scorer.asks or self.scorer.score(self._right, target) < 1.0
+
+    def any_of(self, targets: Sequence[str], rng: random.Random) -> str:
+        """One of the targets that mislead, each as likely as the others.
+
+        Raises:
+            UserError: none does.
+        """
+        for _ in range(_TRIES):
+            drawn = rng.choice(targets)
+            if self.misleads(drawn):
+                return drawn
+        left = [target for target in targets if self.misleads(target)]
+        if not left:
+            raise _accepted(self.example)
+        return rng.choice(left)
+
+
+def _choice(question: _Question, rng: random.Random) -> str:
+    example = question.example
+    known = question.labels or _table(question.pool).spellings
     listed = tuple(label for label in known if _lists(example.input, label))
     place = _index(example.target, listed)
     if place is None or len(listed) < 2 or listed != known[: len(listed)]:
@@ -91,7 +137,10 @@ def _choice(example: Example, labels: tuple[str, ...], pool: Sequence[Example], 
         raise _outside(example, known)
     if len(listed) < 2:
         raise _impossible(example, "there is only one choice")
-    return listed[(place + 1) % len(listed)]
+    for label in (*listed[place + 1 :], *listed[:place]):
+        if question.misleads(label):
+            return label
+    raise _accepted(example)
 
 
 def _lists(question: str, label: str) -> bool:
@@ -102,43 +151,38 @@ def _lists(question: str, label: str) -> bool:
     return re.search(rf"^[ \t]*+[(\[]?{match[1]}[)\].:](?:\s|$)", question, re.MULTILINE) is not None
 
 
-def _label(example: Example, labels: tuple[str, ...], pool: Sequence[Example], rng: random.Random) -> str:
-    known = labels or _table(pool).spellings
+def _label(question: _Question, rng: random.Random) -> str:
+    example = question.example
+    known = question.labels or _table(question.pool).spellings
     place = _index(example.target, known)
     others = sorted(label for number, label in enumerate(known) if number != place)
     if place is None:
         raise _outside(example, known)
     if not others:
         raise _impossible(example, "there is only one label")
-    return rng.choice(others)
+    return question.any_of(others, rng)
 
 
-def _slots(example: Example, labels: tuple[str, ...], pool: Sequence[Example], rng: random.Random) -> str:
-    target = parts(example.target)
-    if labels:
-        values = [tuple(sorted(labels))] * len(target)
+def _slots(question: _Question, rng: random.Random) -> str:
+    target = parts(question.example.target)
+    if question.labels:
+        values = [tuple(sorted(question.labels))] * len(target)
     else:
-        table = _table(pool)
+        table = _table(question.pool)
         values = [table.slot(place, len(target), own) for place, own in enumerate(target)]
     right = tuple(map(fold, target))
-    free = [
-        place
-        for place, options in enumerate(values)
-        if any(fold(option) != right[place] for option in options)
-    ]
-    if not free:
-        raise _impossible(example, "every slot has only one value")
+    if all(fold(option) == own for own, options in zip(right, values, strict=True) for option in options):
+        raise _impossible(question.example, "every slot has only one value")
     for _ in range(_TRIES):
         drawn = tuple(rng.choice(options) for options in values)
-        if tuple(map(fold, drawn)) != right:
+        if tuple(map(fold, drawn)) != right and question.misleads(", ".join(drawn)):
             return ", ".join(drawn)
-    place = rng.choice(free)
-    changed = list(target)
-    changed[place] = rng.choice([option for option in values[place] if fold(option) != right[place]])
-    return ", ".join(changed)
+    others = [one for one in islice(product(*values), _MOST_TUPLES) if tuple(map(fold, one)) != right]
+    return question.any_of([", ".join(one) for one in others], rng)
 
 
-def _number(example: Example, labels: tuple[str, ...], pool: Sequence[Example], rng: random.Random) -> str:
+def _number(question: _Question, rng: random.Random) -> str:
+    example = question.example
     value = number_of(example.target)
     if value is None:
         raise UserError(
@@ -146,21 +190,20 @@ def _number(example: Example, labels: tuple[str, ...], pool: Sequence[Example], 
             "The rule `number` of wrong labels cannot add to it; nothing was run.",
             "Correct the target, or give the task another rule under `wrong`, such as other-example.",
         )
-    moved = {offset: EXACT.add(value, Decimal(offset)) for offset in _OFFSETS}
-    # Beyond 2**53 a small step vanishes for a scorer that compares floats, as BBEH's does.
-    seen = [offset for offset in _OFFSETS if float(moved[offset]) != float(value)]
-    if not seen:
-        raise _impossible(example, f"{_short(example.target)} is too large for a step of 10 to be seen")
-    return spell(moved[rng.choice(seen)])
+    moved = [spell(EXACT.add(value, Decimal(offset))) for offset in _OFFSETS]
+    if question.labels:
+        known = {_key(label): label for label in question.labels}
+        moved = [known[_key(one)] for one in moved if _key(one) in known]
+        if not moved:
+            raise _impossible(example, "no label is within 10 of it")
+    return question.any_of(moved, rng)
 
 
-def _other_example(
-    example: Example, labels: tuple[str, ...], pool: Sequence[Example], rng: random.Random
-) -> str:
-    return _table(pool).other(example, rng)
+def _other_example(question: _Question, rng: random.Random) -> str:
+    return _table(question.pool).other(question, rng)
 
 
-_RULES: dict[str, Callable[[Example, tuple[str, ...], Sequence[Example], random.Random], str]] = {
+_RULES: dict[str, Callable[[_Question, random.Random], str]] = {
     "choice": _choice,
     "label": _label,
     "slots": _slots,
@@ -183,17 +226,25 @@ class _Table:
     cumulative: tuple[int, ...]
     items: tuple[tuple[str, ...], ...]
 
-    def other(self, example: Example, rng: random.Random) -> str:
+    def other(self, question: _Question, rng: random.Random) -> str:
         """A target that differs, drawn by its frequency."""
+        right = question.example.target
+        differing = False
         for same in (_same_set, _same_list):
             for _ in range(_TRIES):
                 drawn = self.spellings[bisect_right(self.cumulative, rng.randrange(self.cumulative[-1]))]
-                if not same(drawn, example.target):
+                if not same(drawn, right) and question.misleads(drawn):
                     return drawn
-            others = [target for target in self.spellings if not same(target, example.target)]
-            if others:
-                return rng.choice(others)
-        raise _impossible(example, "all targets are equal")
+            others = [target for target in self.spellings if not same(target, right)]
+            differing = differing or bool(others)
+            left = [target for target in others if question.misleads(target)]
+            if left:
+                return rng.choice(left)
+        raise (
+            _accepted(question.example)
+            if differing
+            else _impossible(question.example, "all targets are equal")
+        )
 
     def slot(self, place: int, count: int, own: str) -> tuple[str, ...]:
         """The distinct values in one slot, sorted, over the targets with `count` slots."""
@@ -285,4 +336,14 @@ def _impossible(example: Example, reason: str) -> UserError:
         f"Example {example.id!r} has no wrong target: {reason}.",
         "An arm with wrong labels would have to show it the right one; nothing was run.",
         "Use a task with at least two different answers, give its labels, or leave out the arms with wrong labels.",
+    )
+
+
+def _accepted(example: Example) -> UserError:
+    return UserError(
+        f"Example {example.id!r} has no wrong target: the scorer takes the right answer {_short(example.target)}"
+        " for right against every one that the rule allows.",
+        "An arm with wrong labels would be told the truth; nothing was run.",
+        "Lower the scorer's tolerance, give the task another rule under `wrong`, such as other-example, or leave"
+        " out the arms with wrong labels.",
     )

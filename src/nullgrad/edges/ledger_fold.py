@@ -45,23 +45,23 @@ class ScopeFold:
             self._stated.add(place)
         match event:
             case TrialStarted():
-                self._current = event.prompt
+                self._current = event.candidate
             case Proposed():
-                self._proposals[event.step, event.variant] = event.prompt
+                self._proposals[event.step, event.variant] = event.candidate
             case CandidateScored():
                 return self._scored(event)
             case StepDone():
                 return self._stepped(event)
             case TrialDone():
-                self._done = event.prompt
-                if event.prompt != self._current:
+                self._done = event.candidate
+                if event.candidate != self._current:
                     return "the trial ended with a prompt that is not the one of its last step"
             case TestOpened():
-                self._opened.add((event.purpose, event.prompt))
-                if event.purpose == "final" and self._current is not None and event.prompt != self._done:
+                self._opened.add((event.purpose, event.candidate))
+                if event.purpose == "final" and self._current is not None and event.candidate != self._done:
                     return "the test split was opened for a prompt with which the trial had not ended"
             case TestScored():
-                if (event.purpose, event.prompt) not in self._opened:
+                if (event.purpose, event.candidate) not in self._opened:
                     return "the test split was scored without having been opened for this purpose and prompt"
         return None
 
@@ -71,11 +71,11 @@ class ScopeFold:
         self._length = len(event.shown)
         if event.variant == KEEP:
             self._row = event.shown
-            if event.prompt != self._current:
+            if event.candidate != self._current:
                 return f"step {event.step} scored a prompt as the current one that was not"
             return None
         self._rows[event.step, event.variant] = event.shown
-        if event.prompt != self._proposals.get((event.step, event.variant)):
+        if event.candidate != self._proposals.get((event.step, event.variant)):
             return f"step {event.step} scored a prompt that variant {event.variant} did not propose"
         return None
 
@@ -84,10 +84,10 @@ class ScopeFold:
         came_from = (
             self._current if event.variant == KEEP else self._proposals.get((event.step, event.variant))
         )
-        self._current = event.prompt
+        self._current = event.candidate
         if event.variant != KEEP:
             self._row = self._rows.get((event.step, event.variant))
-        if event.prompt != came_from:
+        if event.candidate != came_from:
             whose = (
                 "is not the current one"
                 if event.variant == KEEP
@@ -126,7 +126,7 @@ def _place(event: Event) -> tuple[object, ...] | None:
         case TrialStarted() | TrialDone():
             return (event.kind,)
         case TestScored():
-            return (event.kind, event.purpose, event.prompt)
+            return (event.kind, event.purpose, event.candidate)
     return None
 
 

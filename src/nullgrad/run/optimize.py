@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 
 from nullgrad.core.arms import SEED, Arm
+from nullgrad.core.candidate import Candidate
 from nullgrad.core.facts import Block, Facts, Reading, reported_trial, standings
-from nullgrad.core.forward import SplitScores, points
+from nullgrad.core.forward import points
 from nullgrad.core.plan import Plan, wanted
+from nullgrad.core.rows import mean_known, score_row
+from nullgrad.core.setting import scope_of
 from nullgrad.core.trial import TrialResult, run_test, run_trial
 from nullgrad.errors import BudgetReached, EndpointError
 from nullgrad.run.budget import Limits, Reserve
@@ -51,42 +53,41 @@ async def _read_before(plan: Plan, session: Session) -> int:
     """Calls of the seed's reading that are free whichever trial is reported: an earlier run may have paid for them."""
     if session.budget.limits == Limits():
         return 0
-    seed_prompt, test = plan.task.view.seed_prompt, plan.task.test
+    seed, test = plan.seed_candidate, plan.task.test
     settings = [plan.setting(plan.arm, trial) for trial in range(plan.trials)]
-    return min([await session.recorded(run_test(setting, seed_prompt, "seed", test)) for setting in settings])
+    return min([await session.recorded(run_test(setting, seed, "seed", test)) for setting in settings])
 
 
-async def _main_trials(plan: Plan, session: Session) -> tuple[int, str, BudgetReached | None]:
-    seed_prompt = plan.task.view.seed_prompt
-    if plan.steps == 0 or plan.arm == SEED:
-        return 0, seed_prompt, None
+async def _main_trials(plan: Plan, session: Session) -> tuple[int, Candidate, BudgetReached | None]:
+    if not plan.optimizes:
+        return 0, plan.seed_candidate, None
     _, stopped = await session.drive_all(
         [run_trial(plan.setting(plan.arm, trial)) for trial in range(plan.trials)]
     )
     folded = standings(session.log.events)
     trial = reported_trial(plan.arm, plan.trials, folded)
-    standing = folded.get(f"{plan.arm.canonical}#{trial}")
-    return trial, standing.prompt if standing else seed_prompt, stopped
+    standing = folded.get(scope_of(plan.arm, trial))
+    return trial, standing.candidate if standing else plan.seed_candidate, stopped
 
 
-async def _sealed_test(plan: Plan, session: Session, trial: int, best: str) -> tuple[Reading, Reading]:
+async def _sealed_test(plan: Plan, session: Session, trial: int, best: Candidate) -> tuple[Reading, Reading]:
     """Read the test split for the seed and the reported prompt, with the reported trial's draws for both."""
     setting, test = plan.setting(plan.arm, trial), plan.task.test
-    purposes = {"seed": plan.task.view.seed_prompt}
-    if plan.steps > 0 and plan.arm != SEED:
+    purposes = {"seed": plan.seed_candidate}
+    if plan.optimizes:
         purposes["best"] = best
     scores, stopped = await session.drive_all(
-        [run_test(setting, prompt, purpose, test) for purpose, prompt in purposes.items()]
+        [run_test(setting, candidate, purpose, test) for purpose, candidate in purposes.items()]
     )
     if stopped is not None:
         raise stopped
     readings = [
-        Reading(purpose, prompt, one)
-        for (purpose, prompt), one in zip(purposes.items(), scores, strict=True)
+        Reading(purpose, candidate, one)
+        for (purpose, candidate), one in zip(purposes.items(), scores, strict=True)
         if one is not None
     ]
     for reading in readings:
-        if _mean(reading.scores) is None:
+        if mean_known(map(points, reading.scores.shown)) is None:
             raise EndpointError(
                 f"Every call of the sealed test of the {reading.purpose} prompt failed.",
                 "There is no score to report; a failed call is never scored as a wrong answer.",
@@ -133,7 +134,7 @@ async def _block(plan: Plan, session: Session, trial: int) -> Block | BudgetReac
     )
     if stopped is not None:
         return stopped
-    finals: Mapping[Arm, str] = {SEED: plan.task.view.seed_prompt, **_finals(plan, session, trial, results)}
+    finals = {SEED: plan.seed_candidate, **_finals(plan, session, trial, results)}
     readings, stopped = await session.drive_all(
         [
             run_test(
@@ -147,22 +148,20 @@ async def _block(plan: Plan, session: Session, trial: int) -> Block | BudgetReac
     return Block(
         trial,
         {
-            arm.canonical: _mean(reading) if reading is not None else None
+            arm.canonical: score_row(reading.shown, plan.task.view.unparsed)
             for arm, reading in zip((SEED, *arms), readings, strict=True)
+            if reading is not None
         },
     )
 
 
-def _finals(plan: Plan, session: Session, trial: int, results: list[TrialResult | None]) -> dict[Arm, str]:
-    """Final prompt of each arm of a block; the main arm's trials are complete before controls begin."""
-    main = standings(session.log.events)[f"{plan.arm.canonical}#{trial}"]
-    finals = {plan.arm: main.prompt}
+def _finals(
+    plan: Plan, session: Session, trial: int, results: list[TrialResult | None]
+) -> dict[Arm, Candidate]:
+    """Final candidate of each arm of a block; the main arm's trials are complete before controls begin."""
+    main = standings(session.log.events)[scope_of(plan.arm, trial)]
+    finals = {plan.arm: main.candidate}
     for arm, result in zip(plan.control_arms, results, strict=True):
         if result is not None:
-            finals[arm] = result.prompt
+            finals[arm] = result.candidate
     return finals
-
-
-def _mean(scores: SplitScores) -> float | None:
-    known = [value for outcome in scores.shown if (value := points(outcome)) is not None]
-    return sum(known) / len(known) if known else None

@@ -17,6 +17,17 @@ _LABEL = re.compile(r"[(\[]?([A-Za-z0-9])[)\].:]?")
 # An "A" before a word can be the article; before one of these it is the option.
 _AFTER_LETTER = r"(?:because|since|as|due|which|and|or|is|given|for|with|based)\b"
 
+_NOT_BEFORE = re.compile(
+    r"(?:\b(?:not|neither|nor|never|without|excludes?|eliminates?|rejects?|rules? out|ruling out)|n['’]t)"
+    r"(?: (?:the|be|option|choice|answer)){0,3} [(\[]?$",
+    re.IGNORECASE,
+)
+_NOT_AFTER = re.compile(
+    r"[)\].:]? ?(?:(?:is|was|seems|must be|would be)(?: \w+)? (?:not|wrong|incorrect|false|excluded|impossible|out)\b"
+    r"|(?:is|does|would)n['’]t\b|cannot\b|can ?not\b|can['’]t\b|does not\b)",
+    re.IGNORECASE,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -44,7 +55,8 @@ def read_choice(text: str, options: Options) -> str | UnparsedAnswer:
     """The option that a reply answers with.
 
     In this order: the whole reply is an option; the last announced one ("the answer is B"; "A or B" is
-    ambiguous); the last line is one; the only one that heads a line or is mentioned in brackets.
+    ambiguous); the last line is one; the only one that heads a line or is mentioned in brackets, but for those that
+    are denied there ("not (A)", "(A) is wrong").
     """
     if not text.strip():
         return UnparsedAnswer("empty", text)
@@ -61,12 +73,18 @@ def read_choice(text: str, options: Options) -> str | UnparsedAnswer:
     if last is not None:
         return last
     for pattern in (options.heading, options.mentioned):
-        found = {match["option"].upper() for match in pattern.finditer(plain)}
+        found = {match["option"].upper() for match in pattern.finditer(plain) if not _denied(plain, match)}
         if len(found) == 1:
             return options.labels[found.pop()]
         if found:
             return UnparsedAnswer("ambiguous", text)
     return UnparsedAnswer("no-option", text)
+
+
+def _denied(text: str, match: re.Match[str]) -> bool:
+    """Whether a mention excludes its option: "not (A)", "(A) is wrong"."""
+    before = text[max(0, match.start("option") - 40) : match.start("option")]
+    return _NOT_BEFORE.search(before) is not None or _NOT_AFTER.match(text, match.end("option")) is not None
 
 
 def _plain(text: str) -> str:

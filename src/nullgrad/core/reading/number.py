@@ -34,7 +34,7 @@ def number_of(text: str) -> Decimal | None:
 
     Thousands may be grouped with commas; "$", "%" and a final period are dress (25 % is 25); "1/2" is 0.5.
     """
-    text = text.strip().removesuffix(".").removesuffix("%").rstrip().replace("{,}", ",")
+    text = _plain(text.strip().removesuffix(".").removesuffix("%").rstrip())
     match = _NUMBER.match(text) if len(text) <= _LONGEST else None
     return _value(match) if match and match.end() == len(text) else None
 
@@ -45,11 +45,13 @@ def read_number(text: str) -> Decimal | UnparsedAnswer:
     After the last "answer is", "answer:", "####" or "\boxed{" that a number follows it is the first one, or,
     where an equation stands on that line, the first behind its last "="; elsewhere the last number of the reply.
     """
-    plain = text.replace("{,}", ",")
+    plain = _plain(text)
+    limit = len(plain)
     for mark in reversed(list(_MARK.finditer(plain))):
-        found = _announced(plain, mark.end())
+        found = _announced(plain, mark.end(), limit)
         if found is not None:
             return _checked(found, text)
+        limit = mark.start()
     last = last_match(_NUMBER, plain)
     return UnparsedAnswer("no-number", text) if last is None else _checked(last, text)
 
@@ -70,12 +72,17 @@ def near(left: Decimal, right: Decimal, tolerance: Decimal, relative: Decimal) -
     return abs(EXACT.subtract(left, right)) <= margin
 
 
-def _announced(text: str, start: int) -> re.Match[str] | None:
-    """The number behind a mark, on the first line there that holds anything."""
-    while start < len(text) and text[start].isspace():
+def _plain(text: str) -> str:
+    r"""With a comma for what groups thousands in TeX, `{,}` and `\,`."""
+    return text.replace("{,}", ",").replace("\\,", ",")
+
+
+def _announced(text: str, start: int, limit: int) -> re.Match[str] | None:
+    """The number behind a mark and before the next one, on the first line there that holds anything."""
+    while start < limit and text[start].isspace():
         start += 1
-    end = text.find("\n", start)
-    end = len(text) if end < 0 else end
+    end = text.find("\n", start, limit)
+    end = limit if end < 0 else end
     equals = text.rfind("=", start, end)
     behind = _NUMBER.search(text, equals + 1, end) if equals >= 0 else None
     return behind or _NUMBER.search(text, start, end)

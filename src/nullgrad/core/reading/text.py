@@ -19,7 +19,7 @@ _PAIRS = (
 _ROUNDS = 8
 
 ANSWER_MARK = re.compile(
-    r"\banswer(?:[\s*_]*+[:=]|\s++is\b[\s*_]*+:?+|\s++are\b[\s*_]*+:?+)[\s*_]*+", re.IGNORECASE
+    r"\banswers?+(?:[\s*_]*+[:=]|\s++is\b[\s*_]*+:?+|\s++are\b[\s*_]*+:?+)[\s*_]*+", re.IGNORECASE
 )
 """What announces an answer: "answer:", "answer is", "answers are", with Markdown around it."""
 
@@ -30,6 +30,11 @@ _LEADING_MARK = re.compile(
 _BULLET = re.compile(r"(?:[-*•]\s++|\d{1,3}[.)]\s++)(?=\S)")
 _ARTICLE = re.compile(r"\b(?:a|an|the)\b")
 _JOINT = re.compile(r"(?<=[^\W_])[\s_-]++(?=[^\W_])")
+# Scripts without spaces between words: of these every character counts as a word.
+_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uff66-\uff9d\U00020000-\U0003ffff"
+WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+")
+"""A word: letters and digits; a single character in a script without spaces."""
+_CLOSINGS = tuple((mark, re.compile(re.escape(mark) + r"(?!\w)")) for mark in ("**", "__", "*", "_"))
 _BRACKETS = {"[": "]", "(": ")", "{": "}"}
 
 
@@ -59,19 +64,34 @@ def undress(text: str) -> str:
     """`clean`, and without an "Answer:" or "The answer is" at the beginning."""
     text = clean(text)
     mark = _LEADING_MARK.match(text)
-    return clean(text[mark.end() :]) if mark else text
+    return clean(_behind(text, mark)) if mark else text
 
 
 def after_mark(text: str) -> str | None:
     """What follows the last "answer:" or "answer is", None where neither occurs."""
     mark = last_match(ANSWER_MARK, text)
-    return text[mark.end() :] if mark else None
+    return _behind(text, mark) if mark else None
+
+
+def _behind(text: str, mark: re.Match[str]) -> str:
+    """What follows a mark; of emphasis that began before or in the mark, such as "answer: **yes**", not the end."""
+    before, rest = text[text.rfind("\n", 0, mark.start()) + 1 : mark.end()], text[mark.end() :]
+    for emphasis, closing in _CLOSINGS:
+        if before.count(emphasis) % 2:
+            rest = closing.sub("", rest, count=1)
+        before = before.replace(emphasis, "")
+    return rest
 
 
 def last_match(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
     """The last of the matches that do not overlap, None where there is none."""
     last = deque(pattern.finditer(text), maxlen=1)
     return last[0] if last else None
+
+
+def word_count(text: str) -> int:
+    """How many words there are."""
+    return sum(1 for _ in WORD.finditer(text))
 
 
 def squash(text: str) -> str:

@@ -82,7 +82,11 @@ def needed_text(options: Mapping[str, Any], kind: str, name: str) -> str:
         raise (
             _unfit(kind, name, value, "a text")
             if name in options
-            else UserError(f"The scorer {kind} lacks its {name}.", _NOTHING, f"Give it the option {name!r}.")
+            else UserError(
+                f"The scorer {kind} lacks its {name}.",
+                _NOTHING,
+                f'Write scorer: {{{kind}: {{{name}: "..."}}}} in the task file.',
+            )
         )
     return value
 

@@ -180,12 +180,10 @@ class BbehScorer(PureScorer):
         return answers.read_bbeh(text, self.labels, self.slots)
 
     def score(self, answer: str, target: str) -> float:
-        if self.slots > 1:
-            prediction = answer.replace(", ", ",")
-        elif self.labels is not None:
+        if self.labels is not None:
             prediction = answers.reference_of(answer)
         else:
-            prediction = answer
+            prediction = answer.replace(", ", ",") if self.slots > 1 else answer
         return float(answers.fuzzy_match(prediction, answers.reference_of(target)))
 
 
