@@ -8,7 +8,6 @@ from math import comb
 import pytest
 from scipy import stats
 
-from nullgrad.analysis.gain import paired_gain, recommend
 from nullgrad.analysis.intervals import (
     detectable,
     mcnemar_exact,
@@ -90,37 +89,3 @@ def test_detectable_has_about_the_power_it_names() -> None:
 
 def test_resolvable_gain_as_the_design_says() -> None:
     assert 100 * resolvable_gain(120) == pytest.approx(8.0, abs=0.05)
-
-
-def test_gain_pairs_and_leaves_out_what_is_missing() -> None:
-    gain = paired_gain([1.0, 0.0, None, 0.0, 1.0], [1.0, 1.0, 1.0, None, 0.0])
-    assert gain is not None
-    assert (gain.pairs, gain.gained, gain.lost, gain.mean) == (3, 1, 1, 0.0)
-    assert gain.worst.low + gain.worst.high == pytest.approx(0.0)
-    assert gain.best_case.low > gain.worst.low
-    assert paired_gain([None], [1.0]) is None
-
-
-def test_graded_scores_have_no_mcnemar() -> None:
-    gain = paired_gain([0.2, 0.5, 0.9], [0.4, 0.5, 1.0])
-    assert gain is not None
-    assert gain.p is None
-    assert gain.mean == pytest.approx(0.1)
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "word"),
-    [
-        ([0.0] * 30 + [1.0] * 10, [1.0] * 40, "switch"),
-        ([1.0] * 40, [0.0] * 30 + [1.0] * 10, "keep"),
-        ([1.0, 0.0] * 20, [0.0, 1.0] * 20, "keep"),
-        ([0.0] * 3 + [1.0] * 37, [1.0] * 40, "cannot tell"),
-        ([0.0] * 12 + [1.0] * 28, [1.0] * 30 + [None] * 10, "cannot tell"),
-    ],
-)
-def test_recommendation(before: list[float], after: list[float], word: str) -> None:
-    assert recommend(paired_gain(before, after), same_prompt=False)[0] == word
-
-
-def test_the_same_prompt_is_kept() -> None:
-    assert recommend(paired_gain([1.0, 0.0], [1.0, 0.0]), same_prompt=True)[0] == "keep"

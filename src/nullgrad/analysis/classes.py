@@ -1,11 +1,13 @@
-"""Recall of each class before and after, per slot for tuple answers."""
+"""Recall of each class before and after: per slot for tuple answers, by presence for sets of labels."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from nullgrad.analysis.intervals import Interval, wilson
+from nullgrad.core.reading.labels import label_set, set_items
+from nullgrad.core.reading.text import fold, parts
 from nullgrad.core.task import Example, Outcome, Scored, UnparsedAnswer
 
 ESTIMABLE = 5
@@ -19,7 +21,7 @@ class Recall:
     Attributes:
         recall: 0 to 1, None without an answered example.
         interval: Wilson's, 95 %; None ("not estimable") below `ESTIMABLE` examples.
-        predicted: how often the class was answered.
+        predicted: how often the class was answered, or was in the set answered.
     """
 
     recall: float | None
@@ -34,7 +36,7 @@ class ClassRow:
     Attributes:
         slot: from 0; 0 for single answers.
         label: the class.
-        n: test examples whose target it is.
+        n: test examples whose target it is, or whose target has it.
     """
 
     slot: int
@@ -50,51 +52,70 @@ def class_rows(
     best: Sequence[Outcome],
     labels: Sequence[str],
     slots: int,
+    *,
+    sets: bool = False,
 ) -> tuple[ClassRow, ...]:
     """Recall by class; () for open answers.
 
-    Failed calls are left out of both counts; an unparsed answer is a miss.
+    Failed calls are left out of both counts; an unparsed answer is a miss. With `sets`, an answer is a set of
+    labels, and a label is found where the answer has it, whatever else it has.
     """
     if not labels and slots == 1:
         return ()
     rows: list[ClassRow] = []
     for slot in range(slots):
-        targets = [_slot(example.target, slot, slots) for example in examples]
-        names = [label for label in labels if _fold(label) in targets] or sorted(set(targets))
+        read = _set_reader(tuple(labels)) if sets else _slot_reader(slot, slots)
+        targets = [read(example.target) for example in examples]
+        occurring = frozenset[str]().union(*targets)
+        names = [label for label in labels if sets or fold(label) in occurring] or sorted(occurring)
         for label in names:
+            folded = fold(label)
             rows.append(
                 ClassRow(
                     slot,
                     label,
-                    targets.count(_fold(label)),
-                    _recall(targets, seed, label, slot, slots),
-                    _recall(targets, best, label, slot, slots),
+                    sum(folded in target for target in targets),
+                    _recall(targets, seed, folded, read),
+                    _recall(targets, best, folded, read),
                 )
             )
     return tuple(rows)
 
 
-def _recall(targets: Sequence[str], outcomes: Sequence[Outcome], label: str, slot: int, slots: int) -> Recall:
-    folded = _fold(label)
+_Reader = Callable[[str], frozenset[str]]
+"""The folded classes that an answer or a target counts for."""
+
+
+def _recall(
+    targets: Sequence[frozenset[str]], outcomes: Sequence[Outcome], label: str, read: _Reader
+) -> Recall:
     hits = answered = predicted = 0
     for target, outcome in zip(targets, outcomes, strict=True):
         if not isinstance(outcome, Scored | UnparsedAnswer):
             continue
-        answer = _slot(outcome.answer, slot, slots) if isinstance(outcome, Scored) else None
-        predicted += answer == folded
-        if target == folded:
+        given = label in read(outcome.answer) if isinstance(outcome, Scored) else False
+        predicted += given
+        if label in target:
             answered += 1
-            hits += answer == folded
+            hits += given
     interval = wilson(hits, answered) if answered >= ESTIMABLE else None
     return Recall(hits / answered if answered else None, interval, predicted)
 
 
-def _slot(answer: str, slot: int, slots: int) -> str:
-    if slots == 1:
-        return _fold(answer)
-    parts = [_fold(part) for part in answer.split(",")]
-    return parts[slot] if len(parts) == slots else ""
+def _slot_reader(slot: int, slots: int) -> _Reader:
+    def read(text: str) -> frozenset[str]:
+        if slots == 1:
+            return frozenset((fold(text),))
+        items = parts(text)
+        return frozenset((fold(items[slot]),)) if len(items) == slots else frozenset()
+
+    return read
 
 
-def _fold(text: str) -> str:
-    return " ".join(text.split()).casefold()
+def _set_reader(labels: tuple[str, ...]) -> _Reader:
+    known = label_set(labels)
+
+    def read(text: str) -> frozenset[str]:
+        return frozenset(map(fold, set_items(text, known) or ()))
+
+    return read

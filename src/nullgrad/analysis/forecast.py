@@ -18,6 +18,12 @@ CHARACTERS_PER_TOKEN = 4
 REPLY_TOKENS = 300
 """Assumed length of a free reply where no limit is set."""
 
+JUDGE_TOKENS = 60
+"""Assumed length of a judge's reply."""
+
+WORDS_TOKENS = 250
+"""Assumed length of the words around what an optimizer, critic or judge is shown."""
+
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
@@ -48,10 +54,7 @@ class Forecast:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""
-        roles = {
-            name: {"generator": calls.generator, "optimizer": calls.optimizer, "critic": calls.critic}
-            for name, calls in (("main", self.main), ("controls", self.controls))
-        }
+        roles = {"main": dict(self.main.by_role), "controls": dict(self.controls.by_role)}
         return {
             "calls": {"asked": (self.main + self.controls).total, **roles, "sealed_test": self.test.total},
             "tokens_estimate": {"prompt": self.prompt_tokens, "completion": self.completion_tokens},
@@ -67,40 +70,31 @@ Price = Callable[[str, Usage], Decimal | None]
 def forecast(plan: Plan, price: Price) -> Forecast:
     """Forecast a plan; `price` gives dollars of a usage by a model's identity, None where unknown."""
     view = plan.task.view
-    readings = 1 if plan.steps == 0 else 2
-    test = plan.reading * readings
+    test = plan.reading * plan.readings
     every = plan.main_calls + plan.control_calls
     sample = (*view.train, *view.validation, *plan.task.test)[:200]
     forward = _mean_tokens(
         [sum(len(message.content) for message in view.messages(view.seed_prompt, one)) for one in sample]
     )
     batch = plan.batch_size * forward if plan.arm.uses_examples else 0
-    prompt = {"generator": forward, "optimizer": 250 + batch, "critic": 250 + forward}
-    usages: dict[Role, Usage] = {
-        "generator": Usage(prompt["generator"], _reply(plan, "generator")),
-        "optimizer": Usage(prompt["optimizer"], _reply(plan, "optimizer")),
-        "critic": Usage(prompt["critic"], _reply(plan, "critic")),
+    prompts: dict[Role, int] = {
+        "generator": forward,
+        "optimizer": WORDS_TOKENS + batch,
+        "critic": WORDS_TOKENS + forward,
+        "judge": WORDS_TOKENS + forward,
     }
+    usages = {role: Usage(prompt, _reply(plan, role)) for role, prompt in prompts.items()}
 
     def tokens(calls: Calls) -> tuple[int, int]:
-        counts: dict[Role, int] = {
-            "generator": calls.generator,
-            "optimizer": calls.optimizer,
-            "critic": calls.critic,
-        }
+        asked = calls.by_role.items()
         return (
-            sum(count * (usages[role].prompt or 0) for role, count in counts.items()),
-            sum(count * (usages[role].completion or 0) for role, count in counts.items()),
+            sum(count * (usages[role].prompt or 0) for role, count in asked),
+            sum(count * (usages[role].completion or 0) for role, count in asked),
         )
 
     def dollars(calls: Calls) -> Decimal | None:
         total = Decimal(0)
-        counts: tuple[tuple[Role, int], ...] = (
-            ("generator", calls.generator),
-            ("optimizer", calls.optimizer),
-            ("critic", calls.critic),
-        )
-        for role, count in counts:
+        for role, count in calls.by_role.items():
             if count:
                 one = price(plan.cast[role].model, usages[role])
                 if one is None:
@@ -128,8 +122,12 @@ def _mean_tokens(lengths: list[int]) -> int:
 
 
 def _reply(plan: Plan, role: Role) -> int:
-    player = plan.cast[role]
-    if role == "generator" and player.constrains and plan.task.view.constrained:
-        return 4
-    limit = player.sampling.max_tokens
-    return min(limit, REPLY_TOKENS) if limit else REPLY_TOKENS
+    """Tokens of a reply: a label and its surroundings where the answer is one, else what free texts take."""
+    limit = plan.cast[role].sampling.max_tokens
+    labels = plan.task.view.labels
+    free = REPLY_TOKENS
+    if role == "generator" and labels:
+        free = plan.task.view.slots * (2 + max(len(label) for label in labels) // CHARACTERS_PER_TOKEN)
+    elif role == "judge":
+        free = JUDGE_TOKENS
+    return min(limit, free) if limit else free

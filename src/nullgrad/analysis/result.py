@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
+from nullgrad.analysis import serialize
 from nullgrad.analysis.attribution import FreePart, Ladder, free_part, ladder_attribution
 from nullgrad.analysis.classes import ClassRow, class_rows
-from nullgrad.analysis.gain import Gain, Recommendation, mean_score, paired_gain, recommend, score_row
-from nullgrad.analysis.intervals import Interval, resolvable_gain, wilson
-from nullgrad.core.arms import side_arms
-from nullgrad.core.chat import Failed, Reply
-from nullgrad.core.events import TestOpened
-from nullgrad.core.facts import (
-    Facts,
-    Reading,
-    Spend,
-    Tally,
-    outcome_tally,
-    standings,
-    unparsed_proposals,
+from nullgrad.analysis.gain import Gain, PromptScore, paired_gain, prompt_score
+from nullgrad.analysis.intervals import resolvable_gain
+from nullgrad.analysis.recommendation import (
+    Advice,
+    Recommendation,
+    class_warnings,
+    course_of,
+    recommend,
+    unchanged,
+    unreadable,
 )
-from nullgrad.core.task import Outcome, UnparsedAnswer
+from nullgrad.core.arms import side_arms
+from nullgrad.core.chat import Reply
+from nullgrad.core.events import TestOpened
+from nullgrad.core.facts import Facts, Spend, Tally, outcome_tally, standings, unparsed_proposals
+from nullgrad.core.rows import mean_known, score_row
+from nullgrad.core.setting import scope_of
+from nullgrad.core.task import TaskView, UnparsedAnswer
 from nullgrad.errors import UserError
 
 MANY_UNPARSED = 0.10
@@ -30,18 +34,18 @@ MANY_UNPARSED = 0.10
 
 
 @dataclass(frozen=True, slots=True)
-class PromptScore:
-    """One prompt on the sealed test.
+class Chosen:
+    """How the reported trial was chosen, and what the trials of its arm are worth on average.
 
     Attributes:
-        score: mean, 0 to 1.
-        interval: Wilson's for right-or-wrong scores, 95 %; None for graded ones.
-        outcomes: what became of the answers.
+        by: `validation` (the best mean), or `number` (the first: nothing was scored on validation).
+        mean_test: mean test score over the trials that were tested, known only with controls.
+        tested: how many were.
     """
 
-    score: float
-    interval: Interval | None
-    outcomes: Tally
+    by: Literal["validation", "number"]
+    mean_test: float | None
+    tested: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,7 @@ class OptimizeResult:
         seed_prompt, best_prompt, format: the texts; the format suffix never changes.
         layout: (role, template) of the messages.
         trial: the trial whose prompt is reported.
+        chosen: how it was chosen among the trials.
         recommendation, reason: what to do, and why.
         warnings: what speaks against the recommendation's plain reading.
         seed_test, best_test: scores on the sealed test.
@@ -73,7 +78,8 @@ class OptimizeResult:
         outcomes: forward answers by split.
         unparsed_proposals: (reason, count) of optimizer replies of which no prompt came.
         unparsed_replies: up to three raw replies, where many test answers are unparsed.
-        test_readings: how often the sealed test was opened.
+        test_readings: how often this run opened the sealed test, each opening as it is recorded.
+        test_readings_before: how often earlier runs had opened the test of this task.
         complete: False if a budget ended the run early.
         stopped: why, "" if complete.
         notes: what loading the task noticed.
@@ -98,6 +104,7 @@ class OptimizeResult:
     format: str
     layout: tuple[tuple[str, str], ...]
     trial: int
+    chosen: Chosen
     recommendation: Recommendation
     reason: str
     warnings: tuple[str, ...]
@@ -114,6 +121,7 @@ class OptimizeResult:
     unparsed_proposals: tuple[tuple[str, int], ...]
     unparsed_replies: tuple[str, ...]
     test_readings: int
+    test_readings_before: int
     complete: bool
     stopped: str
     notes: tuple[str, ...]
@@ -124,9 +132,63 @@ class OptimizeResult:
 
         Scores, recalls and validation means are shares from 0 to 1; gains and effects are in points.
         """
-        from nullgrad.analysis.serialize import result_dict
-
-        return result_dict(self)
+        total = sum((tally for _, tally in self.outcomes), Tally())
+        splits = {split: serialize.tally_dict(tally) for split, tally in self.outcomes}
+        slots = range(self.slots)
+        return {
+            "run": self.run,
+            "nullgrad": self.version,
+            "task": self.task,
+            "arm": self.arm,
+            "steps": self.steps,
+            "batch_size": self.batch_size,
+            "trials": self.trials,
+            "controls": self.controls,
+            "seed": self.seed,
+            "models": dict(self.models),
+            "simulated": list(self.simulated),
+            "constrained": self.constrained,
+            "pack": self.pack,
+            "seed_prompt": self.seed_prompt,
+            "best_prompt": self.best_prompt,
+            "format": self.format,
+            "layout": [{"role": role, "text": text} for role, text in self.layout],
+            "recommendation": self.recommendation,
+            "reason": self.reason,
+            "warnings": list(self.warnings),
+            "test": {
+                "seed": serialize.score_dict(self.seed_test),
+                "best": serialize.score_dict(self.best_test),
+                "gain": serialize.gain_dict(self.gain),
+                "readings": self.test_readings,
+                "readings_before": self.test_readings_before,
+                "resolvable_points": round(self.forecast_resolvable, serialize.PLACES),
+            },
+            "classes": serialize.class_dicts(self.classes, 0) if self.slots == 1 else {},
+            "slots": [serialize.class_dicts(self.classes, n) for n in slots] if self.slots > 1 else [],
+            "attribution": {
+                "free": serialize.free_dict(self.free),
+                "ladder": serialize.ladder_dict(self.ladder),
+            },
+            "trial": self.trial,
+            "reported": {
+                "trial": self.trial,
+                "of": self.trials,
+                "chosen_by": self.chosen.by,
+                "mean_test_score": serialize.share(self.chosen.mean_test),
+                "trials_tested": self.chosen.tested,
+            },
+            "trial_prompts": [
+                {"prompt": prompt, "validation": serialize.share(mean)} for prompt, mean in self.trial_prompts
+            ],
+            "outcomes": {**serialize.tally_dict(total), **splits},
+            "unparsed_proposals": dict(self.unparsed_proposals),
+            "unparsed_replies": list(self.unparsed_replies),
+            "complete": self.complete,
+            "stopped": self.stopped,
+            "notes": list(self.notes),
+            **serialize.spend_dict(self.spend),
+        }
 
     def to_json(self) -> str:
         """`to_dict` as text, the same bytes for the same result."""
@@ -134,9 +196,7 @@ class OptimizeResult:
 
     def canonical(self) -> str:
         """What the ledger keeps: JSON without what this or that command paid, the same for every replay."""
-        from nullgrad.analysis.serialize import SPEND_KEYS
-
-        value = {key: part for key, part in self.to_dict().items() if key not in SPEND_KEYS}
+        value = {key: part for key, part in self.to_dict().items() if key not in serialize.SPEND_KEYS}
         return json.dumps(value, ensure_ascii=True, separators=(",", ":"))
 
     def to_pandas(self) -> Any:
@@ -168,25 +228,43 @@ class OptimizeResult:
 
 
 def analyse(
-    facts: Facts, *, version: str, models: tuple[tuple[str, str], ...], simulated: tuple[str, ...]
+    facts: Facts,
+    *,
+    version: str,
+    models: tuple[tuple[str, str], ...],
+    simulated: tuple[str, ...],
+    readings_before: int = 0,
 ) -> OptimizeResult:
-    """The result that the facts of a run support."""
+    """The result that the facts of a run support.
+
+    Args:
+        facts: of the run.
+        version: of nullgrad.
+        models: (role, model as the user wrote it).
+        simulated: models that are simulations or scripts.
+        readings_before: how often runs begun before this one had opened the test of this task; a number that a replay
+            finds again.
+    """
     plan = facts.plan
     view = plan.task.view
-    seed_row = score_row(facts.seed_reading.scores.shown, view.unparsed)
-    best_row = score_row(facts.best_reading.scores.shown, view.unparsed)
-    same = facts.best == view.seed_prompt
-    gain = paired_gain(seed_row, best_row)
-    recommendation, reason = recommend(gain, same)
+    seed_outcomes, best_outcomes = facts.seed_reading.scores.shown, facts.best_reading.scores.shown
+    same = facts.best.prompt == view.seed_prompt
+    seed_test = prompt_score(seed_outcomes, view.unparsed)
+    best_test = prompt_score(best_outcomes, view.unparsed)
+    gain = paired_gain(score_row(seed_outcomes, view.unparsed), score_row(best_outcomes, view.unparsed))
+    recommendation, reason = _advice(facts, seed_test, best_test, gain)
+    kind = _scorer_kind(view)
     rows = class_rows(
         plan.task.test,
-        facts.seed_reading.scores.shown,
-        facts.best_reading.scores.shown,
+        seed_outcomes,
+        best_outcomes,
         view.labels,
         view.slots,
+        sets=kind == "labels" and view.slots == 1,
     )
     folded = standings(facts.events)
-    finals = [folded.get(f"{plan.arm.canonical}#{trial}") for trial in range(plan.trials)]
+    finals = [folded.get(scope_of(plan.arm, trial)) for trial in range(plan.trials)]
+    opened = {event.canonical() for event in facts.events if isinstance(event, TestOpened)}
     return OptimizeResult(
         run=plan.run,
         version=version,
@@ -202,19 +280,20 @@ def analyse(
         constrained=plan.cast.generator.constrains and bool(view.constrained),
         pack=plan.pack.name,
         seed_prompt=view.seed_prompt,
-        best_prompt=facts.best,
+        best_prompt=facts.best.prompt,
         format=view.format,
         layout=tuple((role, template.text) for role, template in view.layout.messages),
         trial=facts.trial,
+        chosen=_chosen(facts, any(one is not None and one.validation is not None for one in finals)),
         recommendation=recommendation,
         reason=reason,
-        warnings=() if same else _warnings(rows),
-        seed_test=_prompt_score(facts.seed_reading, seed_row),
-        best_test=_prompt_score(facts.best_reading, best_row),
+        warnings=() if same else class_warnings(rows),
+        seed_test=seed_test,
+        best_test=best_test,
         gain=gain,
         classes=rows,
         slots=view.slots,
-        free=free_part(facts.events, f"{plan.arm.canonical}#{facts.trial}", view.seed_prompt),
+        free=free_part(facts.events, scope_of(plan.arm, facts.trial)),
         ladder=(
             ladder_attribution(
                 plan.rungs, side_arms(plan.arm) if plan.controls == "full" else (), facts.blocks, plan.arm
@@ -223,11 +302,12 @@ def analyse(
             else None
         ),
         forecast_resolvable=100 * resolvable_gain(len(plan.task.test)),
-        trial_prompts=tuple((one.prompt, one.validation) for one in finals if one is not None),
+        trial_prompts=tuple((one.candidate.prompt, one.validation) for one in finals if one is not None),
         outcomes=tuple(outcome_tally(facts.events).items()),
         unparsed_proposals=tuple(sorted(unparsed_proposals(facts.events).items())),
         unparsed_replies=_raw_unparsed(facts),
-        test_readings=len({(one.scope, one.prompt) for one in facts.events if isinstance(one, TestOpened)}),
+        test_readings=len(opened),
+        test_readings_before=readings_before,
         complete=not facts.stopped,
         stopped=facts.stopped,
         notes=plan.task.notes,
@@ -235,35 +315,27 @@ def analyse(
     )
 
 
-def _prompt_score(reading: Reading, row: tuple[float | None, ...]) -> PromptScore:
-    known = [score for score in row if score is not None]
-    binary = all(score in (0.0, 1.0) for score in known)
-    return PromptScore(
-        mean_score(row) or 0.0,
-        wilson(round(sum(known)), len(known)) if binary else None,
-        _outcomes(reading.scores.shown),
-    )
+def _advice(facts: Facts, seed: PromptScore, best: PromptScore, gain: Gain | None) -> Advice:
+    """What cannot be read comes first: no score of it means what its name says."""
+    plan, view = facts.plan, facts.plan.task.view
+    same = facts.best.prompt == view.seed_prompt
+    for which, score in (("the seed prompt", seed), ("the new prompt", best)):
+        reason = unreadable(which, score.outcomes, view.format, _scorer_kind(view))
+        if reason:
+            return "cannot tell", reason
+    if same:
+        return unchanged(plan.arm, plan.steps, course_of(facts.events, plan.arm, plan.trials))
+    return recommend(gain)
 
 
-def _outcomes(outcomes: tuple[Outcome, ...]) -> Tally:
-    unparsed = sum(isinstance(outcome, UnparsedAnswer) for outcome in outcomes)
-    failed = sum(isinstance(outcome, Failed) for outcome in outcomes)
-    return Tally(len(outcomes) - unparsed - failed, unparsed, failed)
+def _scorer_kind(view: TaskView) -> str:
+    return str(json.loads(view.scorer.spec)["kind"])
 
 
-def _warnings(rows: tuple[ClassRow, ...]) -> tuple[str, ...]:
-    """Classes that the new prompt recognizes less often than the seed's interval allows."""
-    found: list[str] = []
-    for row in rows:
-        before, after = row.seed, row.best
-        if before.interval is None or before.recall is None or after.recall is None:
-            continue
-        if after.recall < before.interval.low:
-            found.append(
-                f"The recall of {row.label!r} fell from {before.recall:.0%} to {after.recall:.0%}: "
-                "the gain may be a bias towards other answers."
-            )
-    return tuple(found)
+def _chosen(facts: Facts, validated: bool) -> Chosen:
+    own = [block.rows.get(facts.plan.arm.canonical, ()) for block in facts.blocks]
+    means = [mean for row in own if (mean := mean_known(row)) is not None]
+    return Chosen("validation" if validated else "number", mean_known(means), len(means))
 
 
 def _raw_unparsed(facts: Facts) -> tuple[str, ...]:

@@ -1,115 +1,140 @@
-"""The result as JSON values: the contract of `--json`.
+"""Parts of a result as JSON values, and the one place that rounds them.
 
 Scores, recalls and validation means are shares from 0 to 1; gains and effects are in points.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from nullgrad.analysis.attribution import FreePart, Ladder
-from nullgrad.analysis.classes import Recall
+from nullgrad.analysis.classes import ClassRow, Recall
+from nullgrad.analysis.gain import Gain, PromptScore
 from nullgrad.analysis.intervals import Interval
-from nullgrad.analysis.result import OptimizeResult, PromptScore
-from nullgrad.core.facts import Tally
+from nullgrad.core.facts import Spend, Tally
 
 SPEND_KEYS = ("calls", "tokens", "usd", "seconds")
 """What differs between a run and its replay; everything else is the same."""
 
+PLACES = 6
+"""Decimal places: noise of the last bits would make the same result differ."""
+
+
+def share(value: float | None) -> float | None:
+    """A share, None where unknown."""
+    return None if value is None else round(value, PLACES)
+
+
+def points(value: float | None) -> float | None:
+    """A share in points, None where unknown."""
+    return None if value is None else round(100 * value, PLACES)
+
 
 def _points(interval: Interval | None) -> list[float] | None:
-    return None if interval is None else [_round(100 * interval.low), _round(100 * interval.high)]
+    return (
+        None if interval is None else [round(100 * interval.low, PLACES), round(100 * interval.high, PLACES)]
+    )
 
 
 def _shares(interval: Interval | None) -> list[float] | None:
-    return None if interval is None else [_round(interval.low), _round(interval.high)]
+    return None if interval is None else [round(interval.low, PLACES), round(interval.high, PLACES)]
 
 
-def _round(value: float) -> float:
-    return round(value, 6)
+def tally_dict(tally: Tally) -> dict[str, int]:
+    """Outcomes by what became of them."""
+    value = {"scored": tally.scored, "unparsed": tally.unparsed, "failed": tally.failed}
+    return {**value, "ungraded": tally.ungraded} if tally.ungraded else value
 
 
-def _tally_dict(tally: Tally) -> dict[str, int]:
-    return {"scored": tally.scored, "unparsed": tally.unparsed, "failed": tally.failed}
-
-
-def _score_dict(score: PromptScore) -> dict[str, Any]:
+def score_dict(score: PromptScore) -> dict[str, Any]:
+    """One prompt on the sealed test."""
     return {
-        "score": _round(score.score),
+        "score": share(score.score),
         "ci95": _shares(score.interval),
-        "outcomes": _tally_dict(score.outcomes),
+        "outcomes": tally_dict(score.outcomes),
+    }
+
+
+def gain_dict(gain: Gain | None) -> dict[str, Any]:
+    """Best over seed; every key is there without a gain, too."""
+    return {
+        "points": None if gain is None else points(gain.mean),
+        "ci95": None if gain is None else _points(gain.interval),
+        "p_mcnemar": None if gain is None else share(gain.p),
+        "pairs": 0 if gain is None else gain.pairs,
+        "gained": 0 if gain is None else gain.gained,
+        "lost": 0 if gain is None else gain.lost,
+    }
+
+
+def class_dicts(rows: Sequence[ClassRow], slot: int) -> dict[str, Any]:
+    """Recall by label of one slot."""
+    return {
+        row.label: {"n": row.n, "seed": _recall_dict(row.seed), "best": _recall_dict(row.best)}
+        for row in rows
+        if row.slot == slot
     }
 
 
 def _recall_dict(recall: Recall) -> dict[str, Any]:
     return {
-        "recall": None if recall.recall is None else _round(recall.recall),
+        "recall": share(recall.recall),
         "ci95": _shares(recall.interval),
         "predicted": recall.predicted,
     }
 
 
-def _class_dicts(result: OptimizeResult, slot: int) -> dict[str, Any]:
+def free_dict(free: FreePart | None) -> dict[str, Any] | None:
+    """What the scored candidates show."""
+    if free is None:
+        return None
     return {
-        row.label: {"n": row.n, "seed": _recall_dict(row.seed), "best": _recall_dict(row.best)}
-        for row in result.classes
-        if row.slot == slot
+        "candidates": free.candidates,
+        "distinct": free.distinct,
+        "validation_examples": free.examples,
+        "validation_seed": share(free.current),
+        "validation_blind_draw": share(free.blind),
+        "validation_chosen_cross_fitted": share(free.chosen),
+        "validation_guarded_cross_fitted": share(free.guarded),
+        "validation_claimed": share(free.claimed),
+        "choosing_points": points(free.choosing),
+        "guard_points": points(free.guard),
     }
 
 
-def result_dict(result: OptimizeResult) -> dict[str, Any]:
-    """See `OptimizeResult.to_dict`."""
-    gain, spend = result.gain, result.spend
-    total = sum((tally for _, tally in result.outcomes), Tally())
+def ladder_dict(ladder: Ladder | None) -> dict[str, Any] | None:
+    """Attribution over blocks."""
+    if ladder is None:
+        return None
     return {
-        "run": result.run,
-        "nullgrad": result.version,
-        "task": result.task,
-        "arm": result.arm,
-        "steps": result.steps,
-        "batch_size": result.batch_size,
-        "trials": result.trials,
-        "controls": result.controls,
-        "seed": result.seed,
-        "models": dict(result.models),
-        "simulated": list(result.simulated),
-        "constrained": result.constrained,
-        "pack": result.pack,
-        "seed_prompt": result.seed_prompt,
-        "best_prompt": result.best_prompt,
-        "format": result.format,
-        "layout": [{"role": role, "text": text} for role, text in result.layout],
-        "recommendation": result.recommendation,
-        "reason": result.reason,
-        "warnings": list(result.warnings),
-        "test": {
-            "seed": _score_dict(result.seed_test),
-            "best": _score_dict(result.best_test),
-            "gain": {
-                "points": None if gain is None else _round(100 * gain.mean),
-                "ci95": None if gain is None else _points(gain.interval),
-                "p_mcnemar": None if gain is None or gain.p is None else _round(gain.p),
-                "pairs": 0 if gain is None else gain.pairs,
-                "gained": 0 if gain is None else gain.gained,
-                "lost": 0 if gain is None else gain.lost,
-            },
-            "readings": result.test_readings,
-            "resolvable_points": _round(result.forecast_resolvable),
-        },
-        "classes": _class_dicts(result, 0) if result.slots == 1 else {},
-        "slots": [_class_dicts(result, slot) for slot in range(result.slots)] if result.slots > 1 else [],
-        "attribution": {"free": _free_dict(result.free), "ladder": _ladder_dict(result.ladder)},
-        "trial": result.trial,
-        "trial_prompts": [
-            {"prompt": prompt, "validation": None if mean is None else _round(mean)}
-            for prompt, mean in result.trial_prompts
+        "blocks": ladder.blocks,
+        "reason": ladder.reason,
+        "steps": [
+            {
+                "ingredient": step.ingredient,
+                "arm": step.arm,
+                "score": share(step.score),
+                "points": points(step.effect),
+                "ci95": _points(step.interval),
+                "ci95_simultaneous": _points(step.simultaneous),
+                "detectable_points": points(step.detectable),
+                "told": step.told,
+                "missing": step.missing,
+                "missing_decides": step.missing_decides,
+            }
+            for step in ladder.steps
         ],
-        "outcomes": {**_tally_dict(total), **{split: _tally_dict(tally) for split, tally in result.outcomes}},
-        "unparsed_proposals": dict(result.unparsed_proposals),
-        "unparsed_replies": list(result.unparsed_replies),
-        "complete": result.complete,
-        "stopped": result.stopped,
-        "notes": list(result.notes),
+        "side_arms": [
+            {"arm": arm, "points_to_main": points(mean), "ci95": _points(interval)}
+            for arm, mean, interval in ladder.sides
+        ],
+    }
+
+
+def spend_dict(spend: Spend) -> dict[str, Any]:
+    """What a command asked and paid: the keys `SPEND_KEYS`."""
+    return {
         "calls": {
             "paid": spend.paid,
             "replayed": spend.replayed,
@@ -126,43 +151,4 @@ def result_dict(result: OptimizeResult) -> dict[str, Any]:
         },
         "usd": spend.usd,
         "seconds": round(spend.seconds, 3),
-    }
-
-
-def _free_dict(free: FreePart | None) -> dict[str, Any] | None:
-    if free is None:
-        return None
-    return {
-        "candidates": free.candidates,
-        "validation_seed": None if free.current is None else _round(free.current),
-        "validation_blind_draw": _round(free.blind),
-        "validation_chosen_cross_fitted": _round(free.chosen),
-        "validation_claimed": _round(free.claimed),
-        "choosing_points": _round(100 * free.choosing),
-    }
-
-
-def _ladder_dict(ladder: Ladder | None) -> dict[str, Any] | None:
-    if ladder is None:
-        return None
-    return {
-        "blocks": ladder.blocks,
-        "reason": ladder.reason,
-        "steps": [
-            {
-                "ingredient": step.ingredient,
-                "arm": step.arm,
-                "score": _round(step.score),
-                "points": None if step.effect is None else _round(100 * step.effect),
-                "ci95": _points(step.interval),
-                "ci95_simultaneous": _points(step.simultaneous),
-                "detectable_points": None if step.detectable is None else _round(100 * step.detectable),
-                "told": step.told,
-            }
-            for step in ladder.steps
-        ],
-        "side_arms": [
-            {"arm": arm, "points_to_main": _round(100 * mean), "ci95": _points(interval)}
-            for arm, mean, interval in ladder.sides
-        ],
     }

@@ -85,7 +85,7 @@ def _markdown(report: Mapping[str, Any], prompt: str) -> str:
         "",
         _fence(str(report["format"])),
         "",
-        f"Sealed test: seed {test['seed']['score']:.1%}, this run's best {test['best']['score']:.1%}, gain {told}. "
+        f"Sealed test: seed {_share(test['seed'])}, this run's best {_share(test['best'])}, gain {told}. "
         f"Recommendation: {report['recommendation']}. {report['reason']}",
         "",
         f"Made by nullgrad {report['nullgrad']}, run {report['run']}, arm `{report['arm']}`, "
@@ -95,6 +95,10 @@ def _markdown(report: Mapping[str, Any], prompt: str) -> str:
     if report["simulated"]:
         lines += ["", f"Simulation: {', '.join(report['simulated'])} is no real model."]
     return "\n".join(lines) + "\n"
+
+
+def _share(score: Mapping[str, Any]) -> str:
+    return "unknown" if score["score"] is None else f"{score['score']:.1%}"
 
 
 def _fence(text: str) -> str:

@@ -15,19 +15,20 @@ from nullgrad.api import Forecast, OptimizeResult
 BAR = 20
 """Cells of a full bar."""
 
+WIDE = 100
+"""Columns that bars and the ladder's table need; a narrower terminal gets neither, for cut numbers are worse."""
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to the command line, which gives it an exit code; rich would end the process with 1."""
+        raise BrokenPipeError
+
 
 def print_forecast(forecast: Forecast, price_date: str, stream: IO[str]) -> None:
     """What it will ask, what that costs, how small a gain it can resolve."""
     calls = forecast.main
-    roles = [
-        f"{count:,} {role}"
-        for role, count in (
-            ("generator", calls.generator),
-            ("optimizer", calls.optimizer),
-            ("critic", calls.critic),
-        )
-        if count
-    ]
+    roles = [f"{count:,} {role}" for role, count in calls.by_role.items() if count]
     if forecast.usd is None:
         price = "price unknown"
     elif forecast.usd == 0:
@@ -47,16 +48,19 @@ def print_forecast(forecast: Forecast, price_date: str, stream: IO[str]) -> None
 
 def print_result(result: OptimizeResult, stream: IO[str]) -> None:
     """The whole result, the recommendation first."""
-    console = Console(file=stream, highlight=False, width=None if stream.isatty() else 100)
+    console = _Console(file=stream, highlight=False, width=None if stream.isatty() else 100)
     if result.simulated:
         console.print(
             Text(f"Simulation: {', '.join(result.simulated)} is no real model.", style="bold yellow")
         )
     _recommendation(console, result)
-    console.print(_test_table(result))
+    wide = console.width >= WIDE
+    console.print(_test_table(result, wide))
+    if result.gain is not None and not wide:
+        console.print(Text(_paired(result.gain)))
     for slot in range(result.slots):
         if any(row.slot == slot for row in result.classes):
-            console.print(_class_table(result, slot))
+            console.print(_class_table(result, slot, wide))
     for warning in result.warnings:
         console.print(Text(f"Warning: {warning}", style="yellow"))
     _attribution(console, result)
@@ -73,7 +77,24 @@ def _recommendation(console: Console, result: OptimizeResult) -> None:
     console.print(text)
     if not result.complete:
         console.print(Text(f"Stopped early: {result.stopped}", style="yellow"))
+    if result.trials > 1 and result.trial_prompts:
+        console.print(Text(_reported(result)))
     console.print()
+
+
+def _reported(result: OptimizeResult) -> str:
+    chosen = result.chosen
+    how = (
+        f"best of {result.trials} by validation"
+        if chosen.by == "validation"
+        else f"the first of {result.trials}, for nothing was scored on validation"
+    )
+    mean = (
+        f"mean of the {result.trials} trials on test is known only with controls"
+        if chosen.mean_test is None
+        else f"mean of {chosen.tested} trials on test is {_percent(chosen.mean_test)}"
+    )
+    return f"Reported: trial #{result.trial}, {how}; {mean}."
 
 
 def _percent(value: float | None) -> str:
@@ -88,11 +109,28 @@ def _range(interval: Any, factor: float = 100.0) -> str:
     )
 
 
+def _added(value: float | None) -> str:
+    return "not estimable" if value is None else f"{100 * value:+.1f} points"
+
+
 def _bar(value: float | None) -> str:
     return "" if value is None else "█" * round(BAR * max(0.0, min(1.0, value)))
 
 
-def _test_table(result: OptimizeResult) -> Table:
+def _paired(gain: Any) -> str:
+    p = "" if gain.p is None else f"  McNemar p = {gain.p:.2g}"
+    return f"{gain.gained} gained, {gain.lost} lost{p}"
+
+
+def _table(title: str, columns: tuple[str, ...], left: tuple[str, ...]) -> Table:
+    """Columns of numbers are never cut; those on the left may wrap."""
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for name in columns:
+        table.add_column(name, justify="left" if name in left else "right", no_wrap=name not in left)
+    return table
+
+
+def _test_table(result: OptimizeResult, wide: bool) -> Table:
     count = sum(
         (
             result.seed_test.outcomes.scored,
@@ -100,9 +138,11 @@ def _test_table(result: OptimizeResult) -> Table:
             result.seed_test.outcomes.failed,
         )
     )
-    table = Table(title=f"Sealed test: {count} examples", title_justify="left", box=None, pad_edge=False)
-    for name in ("prompt", "score", "95 %", "unparsed", "failed", ""):
-        table.add_column(name, justify="left" if name in ("prompt", "") else "right")
+    table = _table(
+        f"Sealed test: {count} examples",
+        ("prompt", "score", "95 %", "unparsed", "failed", *(("",) if wide else ())),
+        ("prompt", ""),
+    )
     for name, score in (("seed", result.seed_test), ("best", result.best_test)):
         table.add_row(
             name,
@@ -110,27 +150,19 @@ def _test_table(result: OptimizeResult) -> Table:
             _range(score.interval),
             str(score.outcomes.unparsed),
             str(score.outcomes.failed),
-            _bar(score.score),
+            *((_bar(score.score),) if wide else ()),
         )
     if result.gain is not None:
         gain = result.gain
-        p = "" if gain.p is None else f"McNemar p = {gain.p:.2g}"
-        table.add_row(
-            "gain",
-            f"{100 * gain.mean:+.1f} points",
-            _range(gain.interval),
-            "",
-            "",
-            f"{gain.gained} gained, {gain.lost} lost  {p}",
-        )
+        told = (_paired(gain),) if wide else ()
+        table.add_row("gain", f"{100 * gain.mean:+.1f} points", _range(gain.interval), "", "", *told)
     return table
 
 
-def _class_table(result: OptimizeResult, slot: int) -> Table:
+def _class_table(result: OptimizeResult, slot: int, wide: bool) -> Table:
     title = "Recall of each class" if result.slots == 1 else f"Recall of each class, slot {slot + 1}"
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    for name in ("class", "n", "seed", "best", "best 95 %", "answered seed → best", ""):
-        table.add_column(name, justify="left" if name in ("class", "") else "right")
+    answered = ("answered seed → best", "") if wide else ("answered",)
+    table = _table(title, ("class", "n", "seed", "best", "best 95 %", *answered), ("class", ""))
     for row in result.classes:
         if row.slot == slot:
             table.add_row(
@@ -140,7 +172,7 @@ def _class_table(result: OptimizeResult, slot: int) -> Table:
                 _percent(row.best.recall),
                 _range(row.best.interval),
                 f"{row.seed.predicted} → {row.best.predicted}",
-                _bar(row.best.recall),
+                *((_bar(row.best.recall),) if wide else ()),
             )
     return table
 
@@ -149,10 +181,12 @@ def _attribution(console: Console, result: OptimizeResult) -> None:
     free, ladder = result.free, result.ladder
     if free is not None:
         seed = "" if free.current is None else f"seed {_percent(free.current)}, "
+        guard = "" if free.current is None else f", keeping the seed as a candidate {_added(free.guard)}"
         console.print(
             Text(
-                f"On validation: {seed}a blind draw among {free.candidates} candidates {_percent(free.blind)}, "
-                f"choosing {100 * free.choosing:+.1f} points (cross-fitted), claimed by the winner {_percent(free.claimed)}."
+                f"On {free.examples} validation examples: {seed}a blind draw among {free.candidates} candidates "
+                f"{_percent(free.blind)}, choosing among them {_added(free.choosing)}{guard} (cross-fitted); "
+                f"claimed by the winner {_percent(free.claimed)}."
             )
         )
     if ladder is None:
@@ -164,36 +198,72 @@ def _attribution(console: Console, result: OptimizeResult) -> None:
     if ladder.reason:
         console.print(Text(f"Attribution: {ladder.reason}."))
         return
-    table = Table(
-        title=f"What the gain is made of ({ladder.blocks} blocks)",
-        title_justify="left",
-        box=None,
-        pad_edge=False,
-    )
-    for name in ("ingredient", "arm", "test", "adds", "95 % (simultaneous)", "told from 0", "detectable"):
-        table.add_column(
-            name, justify="left" if name in ("ingredient", "arm") else "right", no_wrap=name == "arm"
+    title = f"What the gain is made of ({ladder.blocks} blocks, intervals simultaneous at 95 %)"
+    if console.width >= WIDE:
+        console.print(_ladder_table(title, ladder))
+    else:
+        console.print(Text(title, style="italic"))
+        for line in _ladder_lines(ladder):
+            console.print(Text(line))
+    for step in ladder.steps:
+        if step.missing_decides:
+            console.print(
+                Text(
+                    f"Warning: {step.missing} missing test answers could change what is told of {step.ingredient!r}.",
+                    style="yellow",
+                )
+            )
+    for arm, mean, interval in ladder.sides:
+        console.print(
+            Text(f"Beside it {arm}: {100 * mean:+.1f} points to the main arm ({_range(interval)}).")
         )
+
+
+def _ladder_table(title: str, ladder: Any) -> Table:
+    table = _table(
+        title,
+        ("ingredient", "arm", "test", "adds", "95 %", "told from 0", "detectable"),
+        ("ingredient", "arm"),
+    )
     for step in ladder.steps:
         if step.effect is None:
             table.add_row(step.ingredient, step.arm, _percent(step.score), "", "", "", "")
             continue
-        seen = "–" if step.detectable is None else f"{100 * step.detectable:.1f}"
-        told = "–" if step.simultaneous is None else "yes" if step.told else "no"
         table.add_row(
             step.ingredient,
             step.arm,
             _percent(step.score),
             f"{100 * step.effect:+.1f}",
             _range(step.simultaneous),
-            told,
-            seen,
+            _told(step),
+            _detectable(step),
         )
-    console.print(table)
-    for arm, mean, interval in ladder.sides:
-        console.print(
-            Text(f"Beside it {arm}: {100 * mean:+.1f} points to the main arm ({_range(interval)}).")
-        )
+    return table
+
+
+def _ladder_lines(ladder: Any) -> list[str]:
+    """The ladder for a terminal that its table does not fit into."""
+    lines: list[str] = []
+    for step in ladder.steps:
+        lines.append(f"{step.ingredient}: {step.arm}")
+        values = f"  test {_percent(step.score)}"
+        if step.effect is not None:
+            values += (
+                f", adds {100 * step.effect:+.1f} ({_range(step.simultaneous)}), "
+                f"told from 0: {_told(step)}, detectable {_detectable(step)}"
+            )
+        lines.append(values)
+    return lines
+
+
+def _told(step: Any) -> str:
+    if step.missing_decides:
+        return "cannot tell"
+    return "–" if step.simultaneous is None else "yes" if step.told else "no"
+
+
+def _detectable(step: Any) -> str:
+    return "–" if step.detectable is None else f"{100 * step.detectable:.1f}"
 
 
 def _prompts(console: Console, result: OptimizeResult) -> None:
@@ -232,15 +302,22 @@ def _unparsed(console: Console, result: OptimizeResult) -> None:
             console.print(Text(f"  {reply[:300]!r}"))
 
 
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
 def _footer(console: Console, result: OptimizeResult) -> None:
     spend = result.spend
     usd = "price unknown" if spend.usd is None else f"${spend.usd:.4f}" if spend.usd else "no charge"
     bad = ", ".join(f"{count} {reason}" for reason, count in result.unparsed_proposals)
+    before = (
+        f", and {_times(result.test_readings_before)} by earlier runs" if result.test_readings_before else ""
+    )
     console.print()
     lines = [
         f"{spend.paid:,} calls paid, {spend.replayed:,} replayed, {spend.joined:,} joined, {spend.failed:,} failed; "
         f"{spend.prompt_tokens:,} + {spend.completion_tokens:,} tokens; {usd}; {spend.seconds:.0f} s.",
-        f"Run {result.run}; the sealed test was opened {result.test_readings} times"
+        f"Run {result.run}; the sealed test was opened {_times(result.test_readings)}{before}"
         + (f"; proposals without a prompt: {bad}" if bad else "")
         + ("; answers were constrained to the labels." if result.constrained else "."),
     ]
