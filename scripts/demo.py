@@ -14,7 +14,7 @@ from pathlib import Path
 
 TASK = "support-tickets"
 MODEL = "local:smollm2-135m"
-OPTIONS = ["--steps", "3", "--seed", "0"]
+OPTIONS = ["--steps", "3", "--temperature", "0", "--optimizer-temperature", "0.6", "--seed", "0"]
 
 
 def say(arguments: list[str]) -> None:

@@ -49,7 +49,7 @@ def optimized(
 
 
 def asked(result: OptimizeResult) -> dict[str, int]:
-    return {"generator": 0, "optimizer": 0, "critic": 0, **dict(result.spend.by_role)}
+    return {"generator": 0, "optimizer": 0, "critic": 0, "judge": 0, **dict(result.spend.by_role)}
 
 
 def test_every_update_evaluation_and_selection(task: Task, tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_every_update_evaluation_and_selection(task: Task, tmp_path: Path) -> No
             job, result = optimized(task, endpoint, tmp_path / "l.db", arm=arm, steps=2)
             predicted = job.plan.main_calls
             assert asked(result) == {
-                "generator": predicted.generator, "optimizer": predicted.optimizer, "critic": predicted.critic,
+                "generator": predicted.generator, "optimizer": predicted.optimizer, "critic": predicted.critic, "judge": predicted.judge,
             }, arm  # fmt: skip
             assert not result.unparsed_proposals
             assert result.slots == 3
@@ -80,14 +80,14 @@ def test_the_papers_sizes(task: Task, arm: str, generator: int, optimizer: int, 
     """Ten steps of three: the figures of the table in docs/calls.md."""
     with Endpoint(answers=ANSWERS) as endpoint:
         _, result = optimized(task, endpoint, tmp_path / "l.db", arm=arm)
-        assert asked(result) == {"generator": generator, "optimizer": optimizer, "critic": 0}
+        assert asked(result) == {"generator": generator, "optimizer": optimizer, "critic": 0, "judge": 0}
         assert len(endpoint.log) == result.spend.paid == generator + optimizer - result.spend.joined
 
 
 def test_zero_steps_read_the_seed_once(task: Task, tmp_path: Path) -> None:
     with Endpoint(answers=ANSWERS) as endpoint:
         _, result = optimized(task, endpoint, tmp_path / "l.db", steps=0)
-        assert asked(result) == {"generator": 120, "optimizer": 0, "critic": 0}
+        assert asked(result) == {"generator": 120, "optimizer": 0, "critic": 0, "judge": 0}
         assert result.test_readings == 1
         assert result.recommendation == "keep"
 
@@ -97,7 +97,7 @@ def test_controls_follow_the_formula_too(task: Task, tmp_path: Path) -> None:
         job, result = optimized(task, endpoint, tmp_path / "l.db", steps=1, trials=3, controls="full")
         predicted = job.plan.main_calls + job.plan.control_calls
         assert asked(result) == {
-            "generator": predicted.generator, "optimizer": predicted.optimizer, "critic": predicted.critic,
+            "generator": predicted.generator, "optimizer": predicted.optimizer, "critic": predicted.critic, "judge": predicted.judge,
         }  # fmt: skip
         assert result.spend.paid < predicted.total
         assert result.ladder is not None
@@ -106,7 +106,7 @@ def test_controls_follow_the_formula_too(task: Task, tmp_path: Path) -> None:
         assert len(result.ladder.sides) == 4
 
 
-def test_a_judge_adds_a_critic_call_for_each_output_graded(task: Task, tmp_path: Path) -> None:
+def test_a_judge_adds_a_judge_call_for_each_output_graded(task: Task, tmp_path: Path) -> None:
     rows = "question,answer\n" + "".join(f"what is {n} plus {n * n}?,{n + n * n}\n" for n in range(60))
     (tmp_path / "sums.csv").write_text(rows)
     (tmp_path / "task.yaml").write_text(
@@ -136,6 +136,6 @@ def test_a_judge_adds_a_critic_call_for_each_output_graded(task: Task, tmp_path:
             )
             predicted = job.plan.main_calls
             assert asked(result) == {
-                "generator": predicted.generator, "optimizer": predicted.optimizer, "critic": predicted.critic,
+                "generator": predicted.generator, "optimizer": predicted.optimizer, "critic": predicted.critic, "judge": predicted.judge,
             }, arm  # fmt: skip
-            assert predicted.critic > 0
+            assert predicted.judge > 0

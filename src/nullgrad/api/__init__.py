@@ -9,6 +9,7 @@ from nullgrad.api.inventory import (
     list_models,
     list_tasks,
     load_task,
+    read_report,
     scaffold_task,
     verify_ledger,
 )
@@ -21,6 +22,7 @@ from nullgrad.api.optimization import (
     aoptimize,
     optimize,
 )
+from nullgrad.edges.outfile import check_out, write_out
 
 __all__ = [
     "DEFAULT_ARM",
@@ -31,6 +33,7 @@ __all__ = [
     "Quiet",
     "Spending",
     "aoptimize",
+    "check_out",
     "fetch_task",
     "fetch_weights",
     "last_report",
@@ -38,6 +41,8 @@ __all__ = [
     "list_tasks",
     "load_task",
     "optimize",
+    "read_report",
     "scaffold_task",
     "verify_ledger",
+    "write_out",
 ]

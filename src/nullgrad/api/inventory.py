@@ -75,7 +75,7 @@ def fetch_weights(name: str, on_notice: Notice) -> Path:
     Raises:
         UserError: unknown name, no network, or the wrong hash.
     """
-    from nullgrad.edges.local import fetch_weights as fetch
+    from nullgrad.edges.weights import fetch_weights as fetch
 
     return fetch(name, on_notice)
 
@@ -93,6 +93,35 @@ def verify_ledger(ledger: Path, on_progress: Callable[[str, int, int], None] | N
             f"There is no ledger at {ledger}.", "There is nothing to verify.", "Give --ledger FILE."
         )
     return verify(ledger, on_progress)
+
+
+REPORT_KEYS = (
+    "nullgrad", "run", "task", "arm", "models", "simulated", "recommendation", "reason", "format",
+    "seed_prompt", "best_prompt",
+)  # fmt: skip
+"""What an export of a result names, besides its layout and test."""
+
+
+def read_report(path: Path) -> Mapping[str, Any]:
+    """What a run reported, from the file that `--out` wrote.
+
+    Raises:
+        UserError: there is no such file, or it is no result.
+    """
+    nothing, wanted = "There is nothing to export.", "Give the file that nullgrad optimize --out wrote."
+    try:
+        report: Mapping[str, Any] = json.loads(path.read_text("utf-8-sig"))
+        test = report["test"]
+        # Looked at now, for an export must not find half of it missing.
+        _ = [report[key] for key in REPORT_KEYS], [(part["role"], part["text"]) for part in report["layout"]]
+        _ = test["gain"]["points"], test["gain"]["ci95"], test["seed"]["score"], test["best"]["score"]
+    except FileNotFoundError:
+        raise UserError(f"There is no file {path}.", nothing, wanted) from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}.", nothing, wanted) from None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise UserError(f"{path} is no result of nullgrad optimize.", nothing, wanted) from None
+    return report
 
 
 def last_report(ledger: Path, run: str | None = None) -> Mapping[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -13,6 +14,7 @@ from nullgrad.analysis.result import OptimizeResult, analyse
 from nullgrad.core.arms import parse_arm
 from nullgrad.core.chat import Failed, Reply, Sampling, Usage
 from nullgrad.core.effects import About
+from nullgrad.core.evaluation import check_targets
 from nullgrad.core.events import Event, Reported
 from nullgrad.core.plan import Controls, Plan
 from nullgrad.core.setting import Cast, RoleModel
@@ -70,6 +72,7 @@ class Optimization:
         task: a loaded task, or what `load_task` takes (a task file, or a task's name).
         model: the generator, such as `openai/gpt-4o-mini` or `local:smollm2-135m`; or a `Model`.
         optimizer_model, critic_model: the other roles, the generator's model if None.
+        judge_model: of the scorer `judge`, the critic's model if None.
         base_url: of OpenAI-compatible endpoints; None takes OPENAI_BASE_URL, else the official one.
         endpoint_name: under which replies are known, so that they survive a server's move; None takes the URL.
         arm: `update/evaluation/selection`.
@@ -98,6 +101,7 @@ class Optimization:
         model: str | Model,
         optimizer_model: str | Model | None = None,
         critic_model: str | Model | None = None,
+        judge_model: str | Model | None = None,
         base_url: str | None = None,
         endpoint_name: str | None = None,
         arm: str = DEFAULT_ARM,
@@ -119,8 +123,27 @@ class Optimization:
     ) -> None:
         if concurrency < 1:
             raise UserError(f"--concurrency is {concurrency}.", "Nothing was run.", "Give 1 or more.")
+        _check_sampling(temperature, optimizer_temperature, top_p, max_tokens)
+        _check_spending(spending or Spending())
+        if why and controls == "none":
+            raise UserError(
+                "--why runs controls, and --controls none leaves them out.",
+                "Nothing was run.",
+                "Drop one of them.",
+            )
+        if steps == 0 and (why or controls not in (None, "none")):
+            raise UserError(
+                "--steps 0 only scores the seed prompt, so there is no gain to attribute.",
+                "Nothing was run.",
+                "Give --steps 1 or more, or leave out --why and --controls.",
+            )
         self.task = task if isinstance(task, Task) else resolve_task(str(task))
-        specs = {"generator": model, "optimizer": optimizer_model or model, "critic": critic_model or model}
+        specs = {
+            "generator": model,
+            "optimizer": optimizer_model or model,
+            "critic": critic_model or model,
+            "judge": judge_model or critic_model or model,
+        }
         self._opened: dict[str, Model] = {}
         self._named: dict[str, Model] = {}
         for role, spec in specs.items():
@@ -133,6 +156,7 @@ class Optimization:
             self._role("generator", sampling),
             self._role("optimizer", optimizer_sampling),
             self._role("critic", sampling),
+            self._role("judge", sampling),
         )
         self.plan = Plan(
             task=self.task,
@@ -145,13 +169,15 @@ class Optimization:
             cast=cast,
             pack=load_pack(pack or default_pack(self._named["optimizer"].name)),
         )
+        if steps:
+            check_targets(self.task.view, (self.plan.arm, *self.plan.control_arms))
         self._spending = spending or Spending()
         self._concurrency = concurrency
         self._on_failure = on_failure
         self._prices = price_table()
         if self._spending.usd is not None:
-            for role in ("generator", "optimizer"):
-                if self._price(self._named[role].identity, Usage(1000, 1000)) is None:
+            for role, count in (self.plan.main_calls + self.plan.control_calls).by_role.items():
+                if count and self._price(self._named[role].identity, Usage(1000, 1000)) is None:
                     raise UserError(
                         f"The price of {self._named[role].name} is unknown.",
                         "--max-usd cannot be held, so nothing was run.",
@@ -228,6 +254,7 @@ class Optimization:
         )
         session.budget.check(reserve)
         ledger.begin_run(plan.run, plan.spec)
+        before = ledger.test_openings(plan.task.digest, plan.run)
         async with session:
             facts = await run_optimize(plan, session, reserve)
             result = analyse(
@@ -235,9 +262,36 @@ class Optimization:
                 version=__version__,
                 models=tuple((role, model.name) for role, model in self._named.items()),
                 simulated=tuple(sorted({model.name for model in self._named.values() if model.simulated})),
+                readings_before=before,
             )
             session.asker.state(Reported("", result.canonical()))
         return result
+
+
+def _check_sampling(
+    temperature: float | None,
+    optimizer_temperature: float | None,
+    top_p: float | None,
+    max_tokens: int | None,
+) -> None:
+    """Refuse what no endpoint takes before one is asked; `nan` could not even be sent as JSON."""
+    for name, value in (("--temperature", temperature), ("--optimizer-temperature", optimizer_temperature)):
+        if value is not None and not 0 <= value < math.inf:
+            raise UserError(f"{name} is {value:g}.", "Nothing was run.", "Give 0 or more.")
+    if top_p is not None and not 0 < top_p <= 1:
+        raise UserError(f"--top-p is {top_p:g}.", "Nothing was run.", "Give more than 0, and 1 at most.")
+    if max_tokens is not None and max_tokens < 1:
+        raise UserError(f"--max-completion is {max_tokens}.", "Nothing was run.", "Give 1 or more.")
+
+
+def _check_spending(spending: Spending) -> None:
+    for name, value in (("--max-calls", spending.calls), ("--max-tokens", spending.tokens)):
+        if value is not None and value < 0:
+            raise UserError(f"{name} is {value}.", "Nothing was run.", "Give 0 or more.")
+    if spending.usd is not None and not 0 <= spending.usd < math.inf:
+        raise UserError(
+            f"--max-usd is {spending.usd:g}.", "Nothing was run.", "Give an amount in dollars, 0 or more."
+        )
 
 
 def optimize(task: Task | str | Path, *, model: str | Model, **options: Any) -> OptimizeResult:

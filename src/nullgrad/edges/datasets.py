@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +33,14 @@ def read_rows(path: Path) -> list[Row]:
             message names the file and the line.
     """
     suffix = path.suffix.lower()
+    if path.is_dir():
+        raise _directory(path)
     if suffix not in SUFFIXES:
+        ending = f"its name ends in {suffix!r}" if suffix else "its name has no ending"
         raise UserError(
-            f"The data file {path.name} is of no kind that can be read (its name ends in {suffix or 'nothing'!r}).",
+            f"The data file {path.name} is of no kind that can be read ({ending}).",
             _NOTHING,
-            f"Known endings: {', '.join(SUFFIXES)}.",
+            f"Save it as one of {', '.join(SUFFIXES)}.",
         )
     if suffix == ".parquet":
         rows = _parquet(path)
@@ -59,6 +62,14 @@ def read_rows(path: Path) -> list[Row]:
 def columns(rows: Iterable[Mapping[str, str]]) -> tuple[str, ...]:
     """The names of the columns, in order of their first occurrence."""
     return tuple(dict.fromkeys(name for row in rows for name in row))
+
+
+def separated(known: Sequence[str]) -> str:
+    """What to do about a file whose only column looks like several, "" for another file."""
+    if len(known) != 1 or not any(mark in known[0] for mark in (";", "\t")):
+        return ""
+    separator = "semicolons" if ";" in known[0] else "tabs"
+    return f"The file seems to be separated by {separator}: save it with commas, or as .tsv with tabs."
 
 
 def read_text(path: Path) -> str:
@@ -109,11 +120,15 @@ def read_bytes(path: Path) -> bytes:
             "Check the path; in a task file it is relative to that file.",
         ) from None
     except IsADirectoryError:
-        raise UserError(f"{path} is a directory, not a file.", _NOTHING, "Name a file in it.") from None
+        raise _directory(path) from None
     except OSError as error:
         raise UserError(
             f"The file {path} cannot be read: {error.strerror or error}.", _NOTHING, "Check its permissions."
         ) from None
+
+
+def _directory(path: Path) -> UserError:
+    return UserError(f"{path} is a directory, not a file.", _NOTHING, "Name a file in it.")
 
 
 def _line(data: bytes, offset: int) -> int:
@@ -191,6 +206,12 @@ def _json(text: str, name: str) -> list[Row]:
 
 
 def _json_lines(text: str, name: str) -> Iterator[Row]:
+    if text.lstrip().startswith("["):
+        raise _malformed(
+            name,
+            "it is one JSON list, and not one object per line",
+            "Let its name end in .json, or write one object per line.",
+        )
     # Only these end a line of JSON Lines: str.splitlines would also cut at U+2028 inside a text.
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():

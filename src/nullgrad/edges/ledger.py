@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from nullgrad.core.chat import Failed, Reply, Request
 from nullgrad.core.effects import About
-from nullgrad.core.events import Event, parse_event
+from nullgrad.core.events import Event, TestOpened, parse_event
 from nullgrad.edges import ledger_codec as codec
 from nullgrad.edges.ledger_connect import connect, engine_of, ledger_error
 from nullgrad.edges.ledger_migrations import migrate, require_current
@@ -104,7 +104,7 @@ def open_ledger(path: Path, *, read_only: bool = False, busy_seconds: float = 30
     except (sqlite3.Error, SQLAlchemyError, OSError, LedgerError) as error:
         for one in opened:
             one.close()
-        raise ledger_error(path, error) from None
+        raise ledger_error(path, error, opening=True) from None
     return SqlLedger(path, reader, None if read_only else writer)
 
 
@@ -164,6 +164,23 @@ class SqlLedger:
             LedgerError: as `append`.
         """
         self._write((_INSERT_RUN, [codec.run_row(run, spec, _now(), __version__)]))
+
+    def test_openings(self, task: str, run: str) -> int:
+        """How many openings of the sealed test of a task (by its digest) are recorded of runs begun before `run`.
+
+        Raises:
+            LedgerError: the file cannot be read or is damaged.
+        """
+        place = sa.literal_column("runs.rowid")
+        own = sa.select(place).where(runs.c.run == run).scalar_subquery()
+        before = sa.select(runs.c.run).where(
+            sa.func.json_extract(runs.c.spec, "$.task.digest") == task, sa.or_(own.is_(None), place < own)
+        )
+        query = sa.select(sa.func.count()).where(
+            events.c.kind == TestOpened.kind, events.c.run.in_(before.scalar_subquery())
+        )
+        count: int = self._read(query, _first)
+        return count
 
     def close(self) -> None:
         """Close both connections; safe to call twice. The last process to close folds the log into the file."""

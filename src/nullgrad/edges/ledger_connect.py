@@ -106,17 +106,24 @@ def engine_of(connection: sqlite3.Connection, *, writes: bool) -> Engine:
     return engine
 
 
-def ledger_error(path: Path, error: BaseException) -> LedgerError:
-    """What a failure of SQLite or of the file system means to a user."""
+def ledger_error(path: Path, error: BaseException, *, opening: bool = False) -> LedgerError:
+    """What a failure of SQLite or of the file system means to a user.
+
+    Args:
+        path: the ledger.
+        error: what was raised.
+        opening: whether it was being opened, so that no reply of this command can be lost.
+    """
     if isinstance(error, LedgerError):
         return error
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     code, name = _code(cause), getattr(cause, "sqlite_errorname", "")
     stays = "What was committed before stays."
+    lost = f"Nothing was asked. {stays}" if opening else f"The last group of replies is not recorded. {stays}"
     if code == sqlite3.SQLITE_FULL or name == "SQLITE_IOERR_SHMSIZE" or _is_full(cause):
         return LedgerError(
             f"The disk of the ledger {path} is full.",
-            f"The last group of replies is not recorded. {stays}",
+            lost,
             "Free some space, then run the same command again to go on.",
         )
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
@@ -131,7 +138,7 @@ def ledger_error(path: Path, error: BaseException) -> LedgerError:
             f"Nothing was written. {stays}",
             "Give yourself the right to write there, or choose another place with --ledger.",
         )
-    if code == sqlite3.SQLITE_CANTOPEN or isinstance(cause, OSError):
+    if path.is_dir() or code == sqlite3.SQLITE_CANTOPEN or isinstance(cause, OSError):
         return LedgerError(
             f"The ledger {path} cannot be opened: {_why_not_opened(path, cause)}.",
             "Nothing was read or written.",
@@ -147,11 +154,11 @@ def ledger_error(path: Path, error: BaseException) -> LedgerError:
         return LedgerError(
             f"The ledger {path} is damaged: {_plain(cause)}.",
             "It cannot be trusted, and nothing more was written to it.",
-            "Run nullgrad verify to see what differs, and go back to a copy.",
+            "Go back to a copy of it, or begin another with --ledger; nullgrad verify says what can be read of it.",
         )
     return LedgerError(
         f"The ledger {path} failed: {_plain(cause)}.",
-        f"The last group of replies is not recorded. {stays}",
+        lost,
         "Check the disk and the file with nullgrad verify, then run the same command again.",
     )
 

@@ -65,7 +65,7 @@ def verify(path: Path, on_progress: Progress | None = None) -> Report:
         with closing(connect(path, read_only=True)) as connection:
             return _Verification(path, connection, on_progress).run()
     except (sqlite3.Error, OSError) as error:
-        raise ledger_error(path, error) from None
+        raise ledger_error(path, error, opening=True) from None
 
 
 class _Verification:

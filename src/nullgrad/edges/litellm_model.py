@@ -35,6 +35,8 @@ class LiteLLMModel:
 
     Args:
         name: `litellm/PROVIDER/MODEL`.
+        endpoint_name: declared name of the endpoint, part of the identity; None takes the address that litellm's own
+            variable for the provider holds, such as OLLAMA_API_BASE.
         send_seed: whether the draw is sent as `seed`.
         timeout: seconds that one call may take.
     """
@@ -44,13 +46,20 @@ class LiteLLMModel:
     max_concurrency: int | None = None
     max_logprobs = 0
 
-    def __init__(self, name: str, *, send_seed: bool = True, timeout: float = 120.0) -> None:
+    def __init__(
+        self, name: str, *, endpoint_name: str | None = None, send_seed: bool = True, timeout: float = 120.0
+    ) -> None:
         self.name = name
         self._model = name.removeprefix(PREFIX)
         self._send_seed = send_seed
         self._timeout = timeout
         self._litellm: Any = None
-        self.identity = json.dumps({"litellm": self._model, "seed": send_seed}, separators=(",", ":"))
+        declared = {"litellm": self._model, "seed": send_seed}
+        # Two servers of one provider are two models: the same name may be other weights there.
+        where = endpoint_name or _address(self._model)
+        if where:
+            declared["endpoint"] = where
+        self.identity = json.dumps(declared, separators=(",", ":"))
 
     async def open(self) -> None:
         """Import litellm.
@@ -151,6 +160,12 @@ def _refused(error: Exception, name: str) -> NullgradError:
         retry_after=after,
         overloaded=overloaded,
     )
+
+
+def _address(model: str) -> str:
+    """What `PROVIDER_API_BASE` or `PROVIDER_BASE_URL` holds, "" where neither is set."""
+    provider = re.sub(r"\W", "_", model.partition("/")[0]).upper()
+    return os.environ.get(f"{provider}_API_BASE") or os.environ.get(f"{provider}_BASE_URL") or ""
 
 
 def _mask(text: str) -> str:

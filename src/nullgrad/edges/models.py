@@ -52,8 +52,8 @@ def open_model(
 
     Args:
         spec: `openai/NAME`, `local:NAME-or-FILE.gguf`, `litellm/PROVIDER/MODEL`, `script:FILE`.
-        base_url, endpoint_name, constrain, logprobs: for `openai/`, see `OpenAIModel`.
-        send_seed, timeout: for `openai/` and `litellm/`.
+        base_url, constrain, logprobs: for `openai/`, see `OpenAIModel`.
+        endpoint_name, send_seed, timeout: for `openai/` and `litellm/`.
 
     Raises:
         UserError: the form is unknown, or what it names is not there.
@@ -77,7 +77,7 @@ def open_model(
     if spec.startswith("litellm/") and len(spec) > len("litellm/"):
         from nullgrad.edges.litellm_model import LiteLLMModel
 
-        return LiteLLMModel(spec, send_seed=send_seed, timeout=timeout)
+        return LiteLLMModel(spec, endpoint_name=endpoint_name, send_seed=send_seed, timeout=timeout)
     if spec.startswith("script:"):
         from nullgrad.edges.script import load_script
 

@@ -258,23 +258,24 @@ class OpenAIModel:
         message, code = _error_of(raw)
         message = self._mask(message)
         said = f"HTTP {status}: {message}" if message else f"HTTP {status}."
+        briefly = said.rstrip(".")
         lowered = message.lower()
         flagged = code in CONTENT or "moderation" in lowered or "flagged" in lowered
         if status == 402 or (status == 429 and code in QUOTA):
             return EndpointError(
-                f"The account's quota is spent ({said})",
+                f"The account's quota is spent ({briefly}).",
                 "The run is suspended; every reply paid for is in the ledger.",
                 "Raise the quota, then run the same command again.",
             )
         if status in (401, 407) or (status == 403 and not flagged) or (status == 400 and _bad_key(lowered)):
             return UserError(
-                f"The endpoint {self._base} refuses the key ({said})",
+                f"The endpoint {self._base} refuses the key ({briefly}).",
                 "No call can succeed, so the run stopped; nothing was retried.",
                 "Check OPENAI_API_KEY and --base-url.",
             )
         if status in (404, 405) or (status == 400 and code == "model_not_found"):
             return UserError(
-                f"The endpoint {self._base} knows no model {self._model!r}, or is no chat-completions endpoint ({said})",
+                f"The endpoint {self._base} knows no model {self._model!r}, or is no chat-completions endpoint ({briefly}).",
                 "No call can succeed, so the run stopped.",
                 "Check --model and --base-url (it usually ends in /v1).",
             )
@@ -288,7 +289,7 @@ class OpenAIModel:
             named = refused_parameter(raw, message)
             if named is not None:
                 return UserError(
-                    f"The endpoint {self._base} refuses the parameter {named!r} ({said})",
+                    f"The endpoint {self._base} refuses the parameter {named!r} ({briefly}).",
                     "No call can succeed with it, so the run stopped.",
                     REMEDIES[named],
                 )

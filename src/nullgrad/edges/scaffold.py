@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from nullgrad.edges.datasets import Row, columns, read_rows
+from nullgrad.edges.datasets import Row, columns, read_rows, separated
 from nullgrad.edges.inference import infer_labels, is_number
 from nullgrad.edges.taskbuild import default_format
 from nullgrad.edges.tasksplit import default_sizes
@@ -53,12 +53,14 @@ def scaffold_task(
     Raises:
         UserError: the data cannot be read, a column does not exist, there are too few rows, or the file exists.
     """
+    rows = read_rows(data_path)
     out = data_path.with_suffix(".yaml") if out is None else out
+    if out.is_dir():
+        raise UserError(f"{out} is a directory.", "Nothing was written.", "Name a file in it with --out.")
     if out.exists() and not force:
         raise UserError(
-            f"{out} exists already.", "It was left as it is.", "Name another file, or use --force."
+            f"{out} exists already.", "It was left as it is.", "Name another file with --out, or use --force."
         )
-    rows = read_rows(data_path)
     known = columns(rows)
     for key, column in (("input", input), ("target", target)):
         if column is not None and column not in known:
@@ -67,13 +69,19 @@ def scaffold_task(
                 "Nothing was written.",
                 nearest(column, known),
             )
+    if input is not None and input == target:
+        raise UserError(
+            f"The column {input!r} is given both as the input and as the target.",
+            "Nothing was written: the answer would stand in the question.",
+            "Name two columns.",
+        )
     if len(known) < 2:
         raise UserError(
             f"{data_path.name} has one column only, {known[0]!r}."
             if known
             else f"{data_path.name} has no column.",
             "Nothing was written.",
-            "A task needs a column for the input and one for the target.",
+            separated(known) or "A task needs a column for the input and one for the target.",
         )
     if len(rows) < 3:
         raise UserError(
@@ -116,7 +124,7 @@ def _named(known: Sequence[str], names: Sequence[str]) -> str | None:
 
 
 def _most_closed(rows: Sequence[Row], known: Sequence[str]) -> str | None:
-    closed = {column: len(infer_labels([row.get(column, "") for row in rows])) for column in known}
+    closed = {column: len(infer_labels([row.get(column, "") for row in rows], rare=True)) for column in known}
     closed = {column: count for column, count in closed.items() if count}
     return min(closed, key=lambda column: closed[column]) if closed else None
 
@@ -134,8 +142,10 @@ def _text(rows: Sequence[Row], data: str, input_: str, target: str, name: str) -
         return json.dumps(value, ensure_ascii=False)
 
     targets = [row.get(target, "").strip() for row in rows]
-    labels = infer_labels(targets)
-    numbers = all(is_number(text) for text in targets)
+    # A row without its target is refused later, by its number; it must not hide that the others are closed.
+    there = [text for text in targets if text]
+    labels = infer_labels(there, rare=True)
+    numbers = bool(there) and all(is_number(text) for text in there)
     sizes = default_sizes(len(rows))
     lines = [
         f"# {name}: a task for nullgrad, guessed from {len(rows)} rows. Check every line.",

@@ -161,7 +161,7 @@ class ScriptModel:
         """
         try:
             found = self._answer(request)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise UserError(
                 f"The script {self.name} failed: {type(error).__name__}: {error}.",
                 "The run stopped; what was answered is in the ledger.",

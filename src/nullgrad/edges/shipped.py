@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -23,7 +24,8 @@ __all__ = ["TaskInfo", "list_tasks", "resolve_task", "scaffold_task", "shipped_t
 
 TaskKind = Literal["shipped", "generated", "published"]
 
-_PUBLISHED = re.compile(r"(bbeh|bbh|gpqa)/\w+|banking77")
+_PUBLISHED = re.compile(r"(bbeh|bbh)/\w+")
+"""A task of a collection that may have grown: one that is unknown here is used once it was fetched."""
 
 _GENERATED = {
     "web-of-lies": "Who tells the truth? Three answers a puzzle: yes, no or unknown. Every example is new.",
@@ -76,16 +78,30 @@ def resolve_task(ref: str, **overrides: Unpack[Overrides]) -> Task:
         return load_task(shipped[ref], **overrides)
     if ref in procedural.names():
         return procedural_task(ref, **overrides)
-    if _PUBLISHED.fullmatch(ref):
+    if ref in published_names() or (_PUBLISHED.fullmatch(ref) and is_fetched(ref)):
         return load_named(ref, **overrides)
-    if (path / "task.yaml").is_file():
+    if ref and (path / "task.yaml").is_file():
         return load_task(path / "task.yaml", **overrides)
-    known = [*shipped, *procedural.names(), *published_names()]
-    raise UserError(
-        f"There is no task {ref!r}.",
-        "Nothing was run.",
-        f"{nearest(ref, known)} Or name a task file (.yaml) or a data file ({', '.join(SUFFIXES)}).",
-    )
+    raise _no_task(ref, path, [*shipped, *procedural.names(), *published_names()])
+
+
+def _no_task(ref: str, path: Path, known: Sequence[str]) -> UserError:
+    files = f"a task file (.yaml) or a data file ({', '.join(SUFFIXES)})"
+    if ref and path.is_dir():
+        return UserError(
+            f"The directory {ref} holds no task.yaml.", "Nothing was run.", f"Name {files} in it."
+        )
+    if path.is_file():
+        return UserError(
+            f"The file {ref} is neither a task file nor a data file, by its ending.",
+            "Nothing was run.",
+            f"Name {files}.",
+        )
+    beside = path.with_suffix(".yaml") if path.name else path
+    hint = f"Did you mean {beside}?" if beside.is_file() else nearest(ref, known)
+    if hint.startswith("Known"):
+        hint = "nullgrad tasks lists the names."
+    return UserError(f"There is no task {ref!r}.", "Nothing was run.", f"{hint} Or name {files}.")
 
 
 def list_tasks() -> list[TaskInfo]:

@@ -64,7 +64,7 @@ def task_from_data(
     pools = read_pools(spec)
     if spec.labels is not None or spec.choices is not None or (spec.slots or 1) != 1:
         return build_task(spec, pools)
-    labels = infer_labels([row.get(spec.target, "") for pool in pools for row in pool.rows])
+    labels = infer_labels([row.get(spec.target, "") for pool in pools for row in pool.rows], rare=True)
     if not labels:
         return build_task(spec, pools)
     note = f"Labels were inferred from the targets: {', '.join(labels)}."

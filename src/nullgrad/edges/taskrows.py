@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from nullgrad.core.task import Example
 from nullgrad.core.words import Template, TemplateError
 from nullgrad.edges import choices
-from nullgrad.edges.datasets import Row, columns
-from nullgrad.edges.taskspec import TaskSpec, needs_no_target
+from nullgrad.edges.datasets import Row, columns, separated
+from nullgrad.edges.taskspec import TaskSpec, continued, needs_no_target
 from nullgrad.edges.yamlread import nearest
 from nullgrad.errors import UserError
 
@@ -98,7 +98,7 @@ def read_examples(spec: TaskSpec, pool: Pool, canonical: Callable[[str], str]) -
             target = canonical(target)
         except UserError as error:
             raise UserError(
-                f"{pool.source}, row {number}: {error.what}", error.consequence, error.ways_out
+                f"{pool.source}, row {number}: {continued(error.what)}", error.consequence, error.ways_out
             ) from None
         for part in (identity, text, target):
             if found := _UNSENDABLE.search(part):
@@ -146,13 +146,11 @@ def _check_column(spec: TaskSpec, key: str, column: str, pool: Pool, known: Sequ
 
 
 def _no_column(spec: TaskSpec, key: str, column: str, pool: Pool, known: Sequence[str]) -> UserError:
-    ways_out = nearest(column, known)
-    if len(known) == 1 and (";" in known[0] or "\t" in known[0]):
-        separator = "semicolons" if ";" in known[0] else "tabs"
-        ways_out = (
-            f"The file seems to be separated by {separator}: save it with commas, or as .tsv with tabs."
-        )
-    return spec.error(key, f"{key!r} is {column!r}, and {pool.source} has no such column", ways_out)
+    return spec.error(
+        key,
+        f"{key!r} is {column!r}, and {pool.source} has no such column",
+        separated(known) or nearest(column, known),
+    )
 
 
 def _need(pool: Pool, key: str, column: str) -> None:

@@ -117,8 +117,14 @@ class TaskSpec:
     def located(self, key: str, error: UserError, about: str = "") -> UserError:
         """An error of another layer with the place of the key that it is about before it."""
         place = self.places.get(key, f"Task {self.name}")
-        what = f"{place}: {about}: {error.what}" if about else f"{place}: {error.what}"
+        said = continued(error.what)
+        what = f"{place}: {about}: {said}" if about else f"{place}: {said}"
         return UserError(what, error.consequence, error.ways_out)
+
+
+def continued(sentence: str) -> str:
+    """A sentence as it reads behind the place that it is about."""
+    return f"the {sentence[4:]}" if sentence.startswith("The ") else sentence
 
 
 def read_spec(values: Mapping[str, Value], name: str, base: Path, file: str) -> TaskSpec:

@@ -28,8 +28,8 @@ def filled(value: Value, wanted: str = "text") -> str:
 def data(value: Value) -> dict[str, str]:
     """Path or reference by split; the key "" for one source of all splits."""
     if value.kind != "mapping":
-        return {"": filled(value, "a path")}
-    sources = {key: filled(item, "a path") for key, item in value.mapping(SPLITS).items()}
+        return {"": _source(value)}
+    sources = {key: _source(item) for key, item in value.mapping(SPLITS).items()}
     for key in ("train", "test"):
         if key not in sources:
             raise value.error(
@@ -37,6 +37,16 @@ def data(value: Value) -> dict[str, str]:
                 "Give train and test (and validation, else it is taken from train), or one file for all.",
             )
     return sources
+
+
+def _source(value: Value) -> str:
+    source = filled(value, "a path")
+    if source.startswith(("http://", "https://")):
+        raise value.error(
+            f"{value.name!r} is an address on the web, which is not read",
+            "Download the file and give its path, or hf:owner/name for the Hugging Face Hub.",
+        )
+    return source
 
 
 def prompt(value: Value, base: Path) -> str:

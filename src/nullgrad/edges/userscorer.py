@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib
 import re
@@ -59,7 +60,20 @@ def load_function(reference: str, base: Path) -> UserFunction:
         raise _unusable(reference, f"{match[1]} has no function {match[2]}")
     source = getattr(module, "__file__", None) or ""
     digest = hashlib.sha256(Path(source).read_bytes()).hexdigest() if source.endswith(".py") else ""
-    return UserFunction(function, digest)
+    return UserFunction(_that_ends_nothing(function), digest)
+
+
+def _that_ends_nothing(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, with an `exit()` in it as the failure that it is: it would end the run midway, unsaid."""
+
+    @functools.wraps(function)
+    def call(*arguments: Any) -> Any:
+        try:
+            return function(*arguments)
+        except SystemExit as error:
+            raise RuntimeError(f"it called exit({error.code!r})") from error
+
+    return call
 
 
 def _beside(name: str, base: Path) -> ModuleType | None:

@@ -85,7 +85,8 @@ class Value:
 
     def _wrong_kind(self, wanted: str) -> UserError:
         found = {"nothing": "empty", "text": "text", "mapping": "a mapping"}.get(self.kind, f"a {self.kind}")
-        return self.error(f"{self.name!r} must be {wanted}, and is {found}", f"Write {wanted} there.")
+        what = repr(self.name) if self.name else "the file"
+        return self.error(f"{what} must be {wanted}, and is {found}", f"Write {wanted} there.")
 
     def text(self, wanted: str = "text") -> str:
         """A scalar as it is written; numbers and booleans too, for they may be a column or a label.
@@ -202,11 +203,19 @@ def read_yaml(path: Path) -> Value:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{path.name}, line {mark.line + 1}" if mark else path.name
+        problem = str(error.problem or error.context)
+        if problem.startswith("but "):
+            problem = f"{error.context}, {problem}"
+        tab = "'\\t'" in problem
         raise UserError(
-            f"{where}: this is not valid YAML: {error.problem or error.context}.",
+            f"{where}: this is not valid YAML: {'there is a tab in the indentation' if tab else problem}.",
             "Nothing was run.",
-            "Mind the indentation, and put texts with a colon or a brace between quotes.",
+            "Indent with spaces."
+            if tab
+            else "Mind the indentation, and put texts with a colon or a brace between quotes.",
         ) from None
+    except RecursionError:
+        raise _too_deep(path) from None
     except yaml.YAMLError as error:
         reason = " ".join(str(error).split())
         raise UserError(
@@ -214,4 +223,33 @@ def read_yaml(path: Path) -> Value:
         ) from None
     if node is None:
         raise UserError(f"The file {path.name} is empty.", "Nothing was run.", "Write the task into it.")
+    try:
+        loops = _holds_itself(node, set(), set())
+    except RecursionError:
+        loops = True
+    if loops:
+        raise _too_deep(path)
     return Value(path.name, "", node)
+
+
+def _too_deep(path: Path) -> UserError:
+    return UserError(
+        f"The YAML of {path.name} is nested too deeply, or an alias (*) in it holds itself.",
+        "Nothing was run.",
+        "Write a flat mapping of keys; see nullgrad init for an example.",
+    )
+
+
+def _holds_itself(node: Node, above: set[int], known: set[int]) -> bool:
+    """Whether a node is inside of itself, which YAML's aliases allow."""
+    if isinstance(node, ScalarNode) or id(node) in known:
+        return False
+    if id(node) in above:
+        return True
+    above.add(id(node))
+    parts = node.value if isinstance(node, SequenceNode) else [part for pair in node.value for part in pair]
+    if any(_holds_itself(part, above, known) for part in parts):
+        return True
+    above.remove(id(node))
+    known.add(id(node))
+    return False

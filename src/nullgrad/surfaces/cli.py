@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
+import contextlib
+import difflib
 import importlib
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -32,6 +36,15 @@ class _Lazy(click.Group):
         module = importlib.import_module(f"nullgrad.surfaces.commands.{cmd_name}")
         command: click.Command = module.command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], COMMANDS, 1)
+            hint = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(COMMANDS)}."
+            raise click.UsageError(f"There is no command {args[0]!r}. {hint}", ctx)
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -61,21 +74,27 @@ def run(arguments: list[str] | None = None) -> int:
     """
     from nullgrad.errors import NullgradError
 
+    _open_streams()
+    codecs.register_error("nullgrad", _escape)
     for stream in (sys.stdout, sys.stderr):
-        # A model's reply may hold what the terminal's encoding cannot: shown escaped, never a crash.
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors="nullgrad")
     try:
-        value: Any = cli.main(args=arguments, prog_name="nullgrad", standalone_mode=False)
+        code = _invoke(sys.argv[1:] if arguments is None else arguments)
         sys.stdout.flush()
+        return code
     except NullgradError as error:
         _say(f"error: {error}")
         return error.exit_code
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message())
-        return 0
     except click.ClickException as error:
-        _say(f"error: {' '.join(error.format_message().split())} Nothing was run. See nullgrad --help.")
+        # By its name: click before 8.2 does not have it, and shows the help itself.
+        if type(error).__name__ == "NoArgsIsHelpError":
+            click.echo(error.format_message())
+            return 0
+        what = " ".join(error.format_message().split())
+        stop = "" if what.endswith((".", "?", "?)", "!")) else "."
+        command = getattr(getattr(error, "ctx", None), "command_path", "nullgrad")
+        _say(f"error: {what}{stop} Nothing was run. See {command} --help.")
         return 2
     except (KeyboardInterrupt, click.Abort):
         _say("interrupted: every reply that arrived is in the ledger; the same command goes on from there.")
@@ -90,11 +109,39 @@ def run(arguments: list[str] | None = None) -> int:
             f"error: {error.strerror or error}{where}. The command stopped here. Check the path, its rights and the disk."
         )
         return 2
+
+
+def _invoke(arguments: Sequence[str]) -> int:
+    """Run a command; `Group.main` is not asked, for it turns a broken pipe into an exit code of its own."""
+    try:
+        with cli.make_context("nullgrad", list(arguments)) as context:
+            value: Any = cli.invoke(context)
+    except click.exceptions.Exit as done:
+        return done.exit_code
     return value if isinstance(value, int) else 0
 
 
+def _escape(error: UnicodeError) -> tuple[str, int]:
+    """What the output's encoding cannot hold, as JSON writes it: never a crash, and `--json` stays JSON."""
+    assert isinstance(error, UnicodeEncodeError)
+    units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2)), error.end
+
+
+def _open_streams() -> None:
+    """Give a process that was started without an output (`>&-`) one that goes nowhere.
+
+    Its number must not be free: the next file opened would take it, and whatever a library prints would go there.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+
+
 def _say(text: str) -> None:
-    click.echo(" ".join(text.split()), err=True)
+    # There is nobody to tell where even that cannot be written; the exit code still says it.
+    with contextlib.suppress(OSError):
+        click.echo(" ".join(text.split()), err=True)
 
 
 if __name__ == "__main__":

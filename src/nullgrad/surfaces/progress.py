@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from types import TracebackType
@@ -54,14 +55,14 @@ class Progress:
         kind = event.kind
         if kind == "candidate-scored":
             known = [score for score in event.shown if score is not None]
-            self._rows[event.scope, event.prompt] = sum(known) / len(known) if known else 0.0
+            self._rows[event.scope, event.candidate] = sum(known) / len(known) if known else 0.0
             who = "current prompt" if event.variant < 0 else f"variant {event.variant + 1}"
             self.say(
-                f"{event.scope}: step {event.step}, {who}: {self._rows[event.scope, event.prompt]:.1%} on validation"
+                f"{event.scope}: step {event.step}, {who}: {self._rows[event.scope, event.candidate]:.1%} on validation"
             )
         elif kind == "step-done":
             self._steps[event.scope] = event.step
-            value = self._rows.get((event.scope, event.prompt))
+            value = self._rows.get((event.scope, event.candidate))
             accuracy = "" if value is None else f", {value:.1%} on validation"
             self.standing = f"step {event.step}{accuracy}"
             self.say(
@@ -116,15 +117,16 @@ class PlainProgress(Progress):
         self._last = time.monotonic()
 
     def say(self, text: str) -> None:
-        """Print it."""
-        click.echo(text, err=True)
+        """Print it; a run does not end because nobody can read of it."""
+        with contextlib.suppress(OSError):
+            click.echo(text, err=True)
 
     def tick(self) -> None:
         """Print the summary now and then."""
         now = time.monotonic()
         if now - self._last >= PLAIN_EVERY:
             self._last = now
-            click.echo(self.summary(), err=True)
+            self.say(self.summary())
 
 
 class LiveProgress(Progress):

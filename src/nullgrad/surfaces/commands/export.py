@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -27,27 +26,17 @@ def command(
     source: str | None, form: str, which: str, ledger: Path | None, out: Path | None, as_json: bool
 ) -> None:
     """Write an optimized prompt: of a result file (`--out`, `--json`), of a run, or of the last run."""
-    from nullgrad.api import DEFAULT_LEDGER, last_report
-    from nullgrad.errors import UserError
+    from nullgrad.api import DEFAULT_LEDGER, check_out, last_report, read_report, write_out
+
+    if out is not None:
+        check_out(out, "Nothing was written.")
 
     if source is not None and (source.endswith(".json") or Path(source).is_file()):
-        try:
-            report = json.loads(Path(source).read_text("utf-8"))
-            report["best_prompt"], report["layout"]
-        except FileNotFoundError:
-            raise UserError(
-                f"There is no file {source}.", "There is nothing to export.", "Give what --out wrote."
-            ) from None
-        except (ValueError, KeyError, TypeError):
-            raise UserError(
-                f"{source} is no result of nullgrad optimize.",
-                "There is nothing to export.",
-                "Give what --out wrote.",
-            ) from None
+        report = read_report(Path(source))
     else:
         report = last_report(ledger or DEFAULT_LEDGER, source)
     text = export(report, "json" if as_json else form, which)
     if out is None:
         click.echo(text, nl=False)
     else:
-        out.write_text(text, "utf-8")
+        write_out(out, text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import click
@@ -25,4 +26,5 @@ def command(
     if as_json:
         click.echo(json.dumps({"task": str(path)}))
     else:
-        click.echo(f"Wrote {path}. Read it over, then: nullgrad optimize {path} --model local:smollm2-135m")
+        named = shlex.quote(str(path))
+        click.echo(f"Wrote {path}. Read it over, then: nullgrad optimize {named} --model local:smollm2-135m")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import sys
 from pathlib import Path
@@ -12,6 +13,10 @@ from typing import Any
 import click
 
 EXIT_BUDGET = 4
+EXIT_INTERRUPTED = 130
+
+KEPT = "The result is kept in the ledger."
+AGAIN = "Run the same command again: nothing is paid again."
 
 
 @click.command(name="optimize")
@@ -23,9 +28,8 @@ EXIT_BUDGET = 4
     help="Generator: openai/NAME, local:NAME-or-FILE.gguf, litellm/…, script:FILE.",
 )
 @click.option("--optimizer-model", help="Who proposes prompts [default: the generator's model].")
-@click.option(
-    "--critic-model", help="Who judges answers, for the scorer `judge` [default: the generator's model]."
-)
+@click.option("--critic-model", help="Who evaluates outputs in critic arms [default: the generator's model].")
+@click.option("--judge-model", help="Who grades, for the scorer `judge` [default: the critic's model].")
 @click.option(
     "--base-url", help="Of an OpenAI-compatible endpoint [default: $OPENAI_BASE_URL, else the official one]."
 )
@@ -90,19 +94,23 @@ def command(**options: Any) -> int:
     \b
     Exit codes: 0 done, 2 your mistake, 3 the endpoint's failure, 4 a budget reached, 130 interrupted.
     """
-    from nullgrad.api import DEFAULT_ARM, DEFAULT_LEDGER, Optimization, Spending, load_task
+    from nullgrad.api import DEFAULT_ARM, DEFAULT_LEDGER, Optimization, Spending, check_out, load_task
+    from nullgrad.errors import UserError
     from nullgrad.surfaces.progress import make_progress
     from nullgrad.surfaces.text import print_forecast, print_result
 
+    if options["out"] is not None:
+        check_out(options["out"], only_results=True)
     task = load_task(options["task"], **_overrides(options))
     job = Optimization(
         task,
         model=options["model"],
         optimizer_model=options["optimizer_model"],
         critic_model=options["critic_model"],
+        judge_model=options["judge_model"],
         base_url=options["base_url"],
         endpoint_name=options["endpoint_name"],
-        arm=options["arm"] or DEFAULT_ARM,
+        arm=DEFAULT_ARM if options["arm"] is None else options["arm"],
         steps=options["steps"],
         batch_size=options["batch_size"],
         trials=options["trials"],
@@ -133,17 +141,39 @@ def command(**options: Any) -> int:
     progress = make_progress(forecast, quiet=options["quiet"])
     with progress:
         result = _run(job, options["ledger"] or DEFAULT_LEDGER, progress)
-    if options["out"]:
-        options["out"].write_text(result.to_json() + "\n", "utf-8")
-    if options["as_json"]:
-        click.echo(result.to_json())
-    else:
-        print_result(result, sys.stdout)
+    unsaved = _save(result, options["out"])
+    try:
+        if options["as_json"]:
+            click.echo(result.to_json())
+        else:
+            print_result(result, sys.stdout)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise UserError(
+            f"Standard output cannot be written: {error.strerror or error}.", KEPT, AGAIN
+        ) from None
+    if unsaved is not None:
+        raise unsaved
     return 0 if result.complete else EXIT_BUDGET
 
 
+def _save(result: Any, out: Path | None) -> Exception | None:
+    """Write the result; a failure is given back, to be said after what can still be shown."""
+    from nullgrad.api import write_out
+    from nullgrad.errors import UserError
+
+    if out is not None:
+        try:
+            write_out(out, result.to_json() + "\n", KEPT, f"{AGAIN} Give --out another place.")
+        except UserError as error:
+            return error
+    return None
+
+
 def _run(job: Any, ledger: Path, progress: Any) -> Any:
-    """Run with Ctrl-C and SIGTERM as a clean stop: calls in flight arrive and are recorded."""
+    """Run with Ctrl-C and SIGTERM as a clean stop: calls in flight arrive and are recorded; again stops at once."""
 
     async def main() -> Any:
         loop = asyncio.get_running_loop()
@@ -155,7 +185,13 @@ def _run(job: Any, ledger: Path, progress: Any) -> Any:
             )
             task.cancel()
             for number in (signal.SIGINT, signal.SIGTERM):
-                loop.remove_signal_handler(number)
+                loop.add_signal_handler(number, stop_at_once)
+
+        def stop_at_once() -> None:
+            # As a kill is: the ledger has whole commits only. The terminal must still get its cursor back.
+            progress.__exit__(None, None, None)
+            click.echo("interrupted: every reply recorded so far is in the ledger.", err=True)
+            os._exit(EXIT_INTERRUPTED)
 
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop)
@@ -169,6 +205,8 @@ def _run(job: Any, ledger: Path, progress: Any) -> Any:
 
 def _overrides(options: dict[str, Any]) -> dict[str, Any]:
     """Keys of a task file that the command line replaces."""
+    from nullgrad.errors import UserError
+
     found = {
         name: options[name] for name in ("input", "target", "prompt", "scorer") if options[name] is not None
     }
@@ -179,6 +217,10 @@ def _overrides(options: dict[str, Any]) -> dict[str, Any]:
     if options["split"] is not None:
         parts = options["split"].split("/")
         if len(parts) != 3 or not all(part.strip().isdigit() for part in parts):
-            raise click.BadParameter("--split takes three numbers such as 30/50/120 (train/validation/test).")
+            raise UserError(
+                f"--split is {options['split']!r}.",
+                "Nothing was run.",
+                "Give three numbers of examples such as 30/50/120 (train/validation/test).",
+            )
         found["split"] = dict(zip(("train", "validation", "test"), map(int, parts), strict=True))
     return found

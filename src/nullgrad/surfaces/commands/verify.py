@@ -29,9 +29,19 @@ def command(ledger: Path | None, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps(asdict(report), indent=2, default=str))
     else:
-        counts = ", ".join(f"{count:,} {name}" for name, count in report.checked.items())
+        counts = ", ".join(
+            f"{count:,} {_singular(name) if count == 1 else name}" for name, count in report.checked.items()
+        )
         click.echo(f"Checked {counts}.")
         for problem in report.problems:
             click.echo(f"{problem.table} {problem.key}: {problem.what}")
-        click.echo("Everything agrees." if not report.problems else f"{len(report.problems)} problems.")
+        click.echo("Everything agrees." if not report.problems else _problems(len(report.problems)))
     return 2 if report.problems else 0
+
+
+def _problems(count: int) -> str:
+    return "1 problem." if count == 1 else f"{count:,} problems."
+
+
+def _singular(name: str) -> str:
+    return f"{name[:-3]}y" if name.endswith("ies") else name.removesuffix("s")
