@@ -1,0 +1,358 @@
+"""A family of declared contrasts: every number of each, and its verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from nullgrad.analysis.differences import (
+    DifferenceInterval,
+    Target,
+    difference_interval,
+    population_interval,
+)
+from nullgrad.analysis.effects import hedges_g
+from nullgrad.analysis.equivalence import equality_chance_paired, equality_chance_welch, equivalence
+from nullgrad.analysis.estimate import Design, Estimate, Floats, NotEstimable, score_rows, share, spread
+from nullgrad.analysis.families import bonferroni, holm
+from nullgrad.analysis.intervals import Interval
+from nullgrad.analysis.permutation import (
+    RESAMPLES,
+    PermutationTest,
+    Studentization,
+    attainable_p,
+    independent_permutations,
+    paired_permutations,
+)
+from nullgrad.analysis.power import detectable_paired, detectable_welch, paired_power, welch_power
+
+Verdict = Literal["supported", "contradicted", "equal", "cannot tell"]
+
+POWER = 0.8
+"""At which the detectable effect is given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What a family declared before it ran.
+
+    Attributes:
+        design: `paired` (blocks under shared draws) or `independent`.
+        alpha: one-sided level of the whole family.
+        margin: largest difference that counts as none, as a share; None where equality is not claimed.
+        statistic: of the independent design; `pooled` is the published t.
+        target: what the verdict's interval covers: this split, or the population of examples.
+        seed: of every random stream of the family.
+        resamples: of the permutation tests where they do not enumerate.
+    """
+
+    design: Design
+    alpha: float = 0.05
+    margin: float | None = None
+    statistic: Studentization = "welch"
+    target: Target = "split"
+    seed: int = 0
+    resamples: int = RESAMPLES
+
+    def __post_init__(self) -> None:
+        share(self.alpha, "alpha")
+        if self.margin is not None and self.margin <= 0:
+            raise ValueError("equality needs a margin above 0")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contrast:
+    """One contrast's data; the declared direction is that the first arm scores higher.
+
+    Attributes:
+        name: as the study calls it.
+        first, second: scores by trial and example, shape (trials, examples), NaN where missing; in the paired design
+            row i of both is block i. Rows of one column are trial scores.
+    """
+
+    name: str
+    first: ArrayLike
+    second: ArrayLike
+
+
+@dataclass(frozen=True, slots=True)
+class ContrastResult:
+    """Every number of a contrast, first − second; scores and differences as shares.
+
+    Attributes:
+        name: as the study calls it.
+        design: `paired` or `independent`.
+        n: trials used of each arm; in the paired design blocks.
+        dropped: incomplete trials left out of each arm; in the paired design incomplete blocks.
+        means: mean score of each arm.
+        difference: of the means.
+        interval: at 1 − 2α corrected, within −1 to 1.
+        level: of the interval.
+        method, target: how the interval was made and what it covers.
+        p: one-sided, of the declared direction.
+        p_opposite: one-sided, of the opposite direction.
+        p_bonferroni, p_holm: p corrected over the family.
+        attainable: smallest p that these numbers of trials allow.
+        alpha: corrected level that p is compared with.
+        g: Hedges' g.
+        detectable: smallest effect found with power 0.8 at the corrected level, for the spread of these scores.
+        power_at_margin: of a true effect of the declared margin, at the corrected level.
+        equality_chance: chance of concluding equality if the true difference is 0.
+        p_equivalence: of two one-sided tests with the margin.
+        p_equivalence_bonferroni, p_equivalence_holm: corrected over the family.
+        verdict: read off the interval.
+        within_margin: whether the whole interval lies inside ±margin.
+        reason: why the verdict is what it is, a sentence.
+    """
+
+    name: str
+    design: Design
+    n: tuple[int, int]
+    dropped: tuple[int, int]
+    means: tuple[Estimate, Estimate]
+    difference: Estimate
+    interval: Interval | NotEstimable
+    level: float
+    method: str
+    target: Target
+    p: Estimate
+    p_opposite: Estimate
+    p_bonferroni: Estimate
+    p_holm: Estimate
+    attainable: Estimate
+    alpha: float
+    g: Estimate
+    detectable: Estimate
+    power_at_margin: Estimate
+    equality_chance: Estimate
+    p_equivalence: Estimate
+    p_equivalence_bonferroni: Estimate
+    p_equivalence_holm: Estimate
+    verdict: Verdict
+    within_margin: bool
+    reason: str
+
+
+def verdict_of(interval: Interval | NotEstimable, margin: float | None) -> tuple[Verdict, bool, str]:
+    """The verdict, whether the interval lies inside ±margin, and the reason (STATISTICS, Verdict of a contrast).
+
+    Args:
+        interval: of first − second at 1 − 2α corrected.
+        margin: as declared, None where equality is not claimed.
+    """
+    if isinstance(interval, NotEstimable):
+        return "cannot tell", False, f"No interval: {interval.reason}."
+    inside = margin is not None and -margin < interval.low and interval.high < margin
+    if interval.low > 0:
+        return (
+            "supported",
+            inside,
+            "The whole interval is above 0" + (", within the margin." if inside else "."),
+        )
+    if interval.high < 0:
+        return (
+            "contradicted",
+            inside,
+            "The whole interval is below 0" + (", within the margin." if inside else "."),
+        )
+    if inside:
+        return "equal", True, "The whole interval is inside the margin."
+    if margin is None:
+        return "cannot tell", False, "The interval includes 0, and no margin was declared."
+    return "cannot tell", False, "The interval includes 0 and reaches beyond the margin."
+
+
+def contrast_family(contrasts: Sequence[Contrast], declared: Declared) -> tuple[ContrastResult, ...]:
+    """Every number and the verdict of each contrast of one family, in the order given.
+
+    α is split over the family. An incomplete trial drops its block (in the independent design itself). Where trials
+    were dropped, the verdict is taken again over all trials with every missing score against the first arm, and with
+    every missing score for it: if either changes it, the verdict is `cannot tell`.
+
+    Raises:
+        ValueError: shapes that do not belong together, a score outside 0 to 1, or a name twice.
+    """
+    if len({contrast.name for contrast in contrasts}) < len(contrasts):
+        raise ValueError("a family names a contrast twice")
+    if not contrasts:
+        return ()
+    alpha = declared.alpha / len(contrasts)
+    data = [_Data.of(contrast, declared.design) for contrast in contrasts]
+    tests = _tests(data, declared)
+    equal = [_equivalence(datum, declared) for datum in data]
+    p = [test if isinstance(test, NotEstimable) else test.greater for test in tests]
+    corrected = zip(bonferroni(p), holm(p), bonferroni(equal), holm(equal), strict=True)
+    return tuple(
+        _result(datum, declared, alpha, test, p_equal, *more)
+        for datum, test, p_equal, more in zip(data, tests, equal, corrected, strict=True)
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Data:
+    name: str
+    rows: tuple[Floats, Floats]
+    complete: tuple[Floats, Floats]
+
+    @classmethod
+    def of(cls, contrast: Contrast, design: Design) -> _Data:
+        rows = score_rows(contrast.first), score_rows(contrast.second)
+        if design == "paired" and len(rows[0]) != len(rows[1]):
+            raise ValueError(
+                f"a paired contrast needs equal numbers of trials, not {len(rows[0])} and {len(rows[1])}"
+            )
+        kept = tuple(~np.isnan(arm).any(axis=1) for arm in rows)
+        if design == "paired":
+            kept = (kept[0] & kept[1], kept[0] & kept[1])
+        return cls(contrast.name, rows, (rows[0][kept[0]], rows[1][kept[1]]))
+
+    @property
+    def scores(self) -> tuple[Floats, Floats]:
+        return _means(self.complete[0]), _means(self.complete[1])
+
+    @property
+    def dropped(self) -> tuple[int, int]:
+        return len(self.rows[0]) - len(self.complete[0]), len(self.rows[1]) - len(self.complete[1])
+
+    def imputed(self, first: float, second: float) -> tuple[Floats, Floats]:
+        return np.nan_to_num(self.rows[0], nan=first), np.nan_to_num(self.rows[1], nan=second)
+
+
+def _means(rows: Floats) -> Floats:
+    return rows.mean(axis=1) if rows.shape[1] else np.zeros(0)
+
+
+def _tests(data: Sequence[_Data], declared: Declared) -> list[PermutationTest | NotEstimable]:
+    least = 1 if declared.design == "paired" else 2
+    usable = [datum for datum in data if min(map(len, datum.scores)) >= least]
+    pairs = [datum.scores for datum in usable]
+    if declared.design == "paired":
+        found = paired_permutations(pairs, seed=declared.seed, resamples=declared.resamples)
+    else:
+        found = independent_permutations(
+            pairs, statistic=declared.statistic, seed=declared.seed, resamples=declared.resamples
+        )
+    by_name = dict(zip((datum.name for datum in usable), found, strict=True))
+    few = NotEstimable(
+        "no complete block" if declared.design == "paired" else "an arm with fewer than two complete trials"
+    )
+    return [by_name.get(datum.name, few) for datum in data]
+
+
+def _equivalence(datum: _Data, declared: Declared) -> Estimate:
+    if declared.margin is None:
+        return NotEstimable("no margin was declared")
+    found = equivalence(*datum.scores, declared.design, declared.margin)
+    return found if isinstance(found, NotEstimable) else found.p
+
+
+def _interval(
+    first: Floats, second: Floats, declared: Declared, level: float
+) -> DifferenceInterval | NotEstimable:
+    if declared.target == "population":
+        if min(len(first), len(second)) < 2:
+            return NotEstimable("fewer than two complete trials")
+        return population_interval(first, second, declared.design, level=level, seed=declared.seed)
+    return difference_interval(
+        _means(first), _means(second), declared.design, level=level, seed=declared.seed
+    )
+
+
+def _result(
+    datum: _Data,
+    declared: Declared,
+    alpha: float,
+    test: PermutationTest | NotEstimable,
+    p_equivalence: Estimate,
+    p_bonferroni: Estimate,
+    p_holm: Estimate,
+    equivalence_bonferroni: Estimate,
+    equivalence_holm: Estimate,
+) -> ContrastResult:
+    one, two = datum.scores
+    n = len(one), len(two)
+    level = 1 - 2 * alpha
+    found = _interval(*datum.complete, declared, level)
+    interval = found if isinstance(found, NotEstimable) else found.interval
+    verdict, inside, reason = verdict_of(interval, declared.margin)
+    if verdict != "cannot tell" and any(datum.dropped) and not _robust(datum, declared, level, verdict):
+        verdict = "cannot tell"
+        reason = f"{reason[:-1]}, but not whatever the missing scores were."
+    elif verdict == "supported" and isinstance(test, PermutationTest) and test.greater > alpha:
+        reason += " The permutation test alone does not reach the corrected level."
+    power = _powers(one, two, declared, alpha)
+    none = NotEstimable("no complete trial")
+    means: tuple[Estimate, Estimate] = (
+        float(one.mean()) if len(one) else none,
+        float(two.mean()) if len(two) else none,
+    )
+    return ContrastResult(
+        name=datum.name,
+        design=declared.design,
+        n=n,
+        dropped=datum.dropped,
+        means=means,
+        difference=float(one.mean() - two.mean()) if min(n) else none,
+        interval=interval,
+        level=level,
+        method="none" if isinstance(found, NotEstimable) else found.method,
+        target=declared.target,
+        p=test if isinstance(test, NotEstimable) else test.greater,
+        p_opposite=test if isinstance(test, NotEstimable) else test.less,
+        p_bonferroni=p_bonferroni,
+        p_holm=p_holm,
+        attainable=(
+            test
+            if isinstance(test, NotEstimable)
+            else attainable_p(declared.design, *n, resamples=declared.resamples)
+        ),
+        alpha=alpha,
+        g=hedges_g(one, two, declared.design),
+        detectable=power[0],
+        power_at_margin=power[1],
+        equality_chance=power[2],
+        p_equivalence=p_equivalence,
+        p_equivalence_bonferroni=equivalence_bonferroni,
+        p_equivalence_holm=equivalence_holm,
+        verdict=verdict,
+        within_margin=inside,
+        reason=reason,
+    )
+
+
+def _robust(datum: _Data, declared: Declared, level: float, verdict: Verdict) -> bool:
+    """Whether the verdict stands with all missing scores against the first arm, and with all for it."""
+    for first, second in ((0.0, 1.0), (1.0, 0.0)):
+        found = _interval(*datum.imputed(first, second), declared, level)
+        interval = found if isinstance(found, NotEstimable) else found.interval
+        if verdict_of(interval, declared.margin)[0] != verdict:
+            return False
+    return True
+
+
+def _powers(
+    one: Floats, two: Floats, declared: Declared, alpha: float
+) -> tuple[Estimate, Estimate, Estimate]:
+    """Detectable effect, power at the margin, chance of concluding equality; from the spread, never the difference."""
+    if min(len(one), len(two)) < 2:
+        few = NotEstimable("fewer than two complete trials")
+        return few, few, few
+    margin = declared.margin
+    none = NotEstimable("no margin was declared")
+    if declared.design == "paired":
+        sd, n = spread(one - two), len(one)
+        return (
+            detectable_paired(sd, n, alpha, power=POWER),
+            none if margin is None else paired_power(margin, sd, n, alpha),
+            none if margin is None else equality_chance_paired(margin, sd, n, alpha),
+        )
+    sds, sizes = (spread(one), spread(two)), (len(one), len(two))
+    return (
+        detectable_welch(sds, sizes, alpha, power=POWER),
+        none if margin is None else welch_power(margin, sds, sizes, alpha),
+        none if margin is None else equality_chance_welch(margin, sds, sizes, alpha),
+    )
