@@ -92,8 +92,10 @@ def obliging(ask: Ask) -> Reply:
     stage = ask.about.stage
     if stage == "forward":
         return reply(("yes", "no")[ask.request.draw % 2])
-    if stage == "judge":
-        return reply("Score: 50")
+    if stage in ("judge", "critic-smooth"):
+        return reply(f"It is so-so. Score: {ask.request.draw % 101}")
+    if stage == "critic-binary":
+        return reply(f"It is so-so. Verdict: {('correct', 'incorrect')[ask.request.draw % 2]}")
     if stage in ("gradient-output", "gradient-prompt"):
         return reply(f"Change it like {ask.request.draw % 1000}.")
     return reply(f"<prompt>Rewritten prompt number {ask.request.draw % 100_000}.</prompt>")

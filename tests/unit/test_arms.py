@@ -35,7 +35,7 @@ def test_canonical_form(text: str, canonical: str) -> None:
         "", "gradient", "gradiant/correct/naive", "gradient/right/naive", "gradient/correct/validated",
         "gradient/correct/validated@0", "gradient/correct/best@1", "gradient/correct/random@1", "gradient/correct/naive@3",
         "gradient/correct/naive+wrong", "gradient/correct/random@3+wrong", "improve/correct/naive", "rewrite/wrong",
-        "seed/none/naive", "gradient/critic-binary/naive", "gradient/correct/best@3+none", "a/b/c/d",
+        "seed/none/naive", "gradient/critic-binary-wrong+frozen/naive", "improve/critic-smooth/naive", "gradient/correct/best@3+none", "a/b/c/d",
     ],
 )  # fmt: skip
 def test_combinations_without_meaning_are_refused(text: str) -> None:

@@ -302,6 +302,48 @@ def test_a_writer_that_waits_gets_its_turn(path: Path) -> None:
         assert ledger.counts()["replies"] == 1
 
 
+class Refusing(sqlite3.Connection):
+    """SQLite as it is where several processes ask for the log at once: it refuses some, without waiting."""
+
+    refusals = 0
+    code = sqlite3.SQLITE_BUSY
+
+    def execute(self, sql: str, *parameters: object) -> sqlite3.Cursor:
+        if "journal_mode" in sql and Refusing.refusals:
+            Refusing.refusals -= 1
+            error = sqlite3.OperationalError("database is locked")
+            error.sqlite_errorcode = Refusing.code
+            raise error
+        return super().execute(sql, *parameters)
+
+
+@pytest.mark.parametrize(
+    ("code", "busy_seconds", "opens"),
+    [
+        (sqlite3.SQLITE_BUSY, 30.0, True),
+        (sqlite3.SQLITE_BUSY, 0.0, False),
+        (sqlite3.SQLITE_IOERR, 30.0, False),
+    ],
+)
+def test_a_refused_change_to_the_write_ahead_log_is_asked_again(
+    code: int, busy_seconds: float, opens: bool, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Refusing, "refusals", 3)
+    monkeypatch.setattr(Refusing, "code", code)
+    original = sqlite3.connect
+    monkeypatch.setattr(
+        sqlite3, "connect", lambda *args, **kwargs: original(*args, factory=Refusing, **kwargs)
+    )
+    path.parent.mkdir(parents=True)
+    if opens:
+        connect(path, busy_seconds=busy_seconds).close()
+        assert Refusing.refusals == 0
+    else:
+        with pytest.raises(sqlite3.OperationalError):
+            connect(path, busy_seconds=busy_seconds)
+        assert Refusing.refusals == 2, "asked once"
+
+
 FORK = multiprocessing.get_context("fork")
 
 

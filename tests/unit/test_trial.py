@@ -7,7 +7,7 @@ import itertools
 
 import pytest
 
-from nullgrad.core.arms import Arm, parse_arm
+from nullgrad.core.arms import EVALUATIONS, Arm, parse_arm
 from nullgrad.core.calls import Calls, trial_calls
 from nullgrad.core.candidate import Candidate
 from nullgrad.core.chat import Failed
@@ -17,7 +17,6 @@ from nullgrad.core.trial import run_test, run_trial
 from tests.support.trials import Recorder, make_setting, make_view, obliging, reply, run
 
 UPDATES = ("rewrite", "improve", "one-step", "gradient")
-EVALUATIONS = ("none", "correct", "wrong", "shuffled")
 SELECTIONS = (
     "naive", "validated@1", "validated@3", "best@2", "best@3", "random@3",
     "validated@2+wrong", "validated@2+shuffled", "best@2+wrong", "best@2+shuffled",
@@ -64,8 +63,12 @@ FLIPS = {
     "n": ["gradient/correct/validated@3", "gradient/correct/validated@1"],
     "validation_labels": ["gradient/correct/validated@2+wrong", "gradient/correct/validated@2+shuffled"],
 }
-LATER = {"frozen"}
-"""Fields that only a critic has."""
+CRITIC_BASE = parse_arm("gradient/critic-binary/validated@2")
+CRITIC_FLIPS = {
+    "evaluator": ["gradient/critic-smooth/validated@2"],
+    "labels": ["gradient/critic-binary-wrong/validated@2", "gradient/critic-binary-shuffled/validated@2"],
+    "frozen": ["gradient/critic-binary+frozen/validated@2"],
+}
 
 
 def sent(arm: Arm, seed: int = 0) -> frozenset[str]:
@@ -86,22 +89,28 @@ def hash_of(text: str) -> int:
 
 
 def test_every_field_of_an_arm_is_flipped() -> None:
-    assert set(FLIPS) | LATER == {field.name for field in dataclasses.fields(Arm)}
+    assert set(FLIPS) | set(CRITIC_FLIPS) == {field.name for field in dataclasses.fields(Arm)}
 
 
 @pytest.mark.parametrize(
-    ("field", "flipped"), [(field, parse_arm(arm)) for field, arms in FLIPS.items() for arm in arms]
+    ("base", "field", "flipped"),
+    [
+        (base, field, parse_arm(arm))
+        for base, flips in ((BASE, FLIPS), (CRITIC_BASE, CRITIC_FLIPS))
+        for field, arms in flips.items()
+        for arm in arms
+    ],
 )
-def test_flipping_a_field_changes_what_is_sent(field: str, flipped: Arm) -> None:
+def test_flipping_a_field_changes_what_is_sent(base: Arm, field: str, flipped: Arm) -> None:
     if field != "update":
         differing = [
             one.name
             for one in dataclasses.fields(Arm)
-            if getattr(BASE, one.name) != getattr(flipped, one.name)
+            if getattr(base, one.name) != getattr(flipped, one.name)
         ]
         assert differing == [field]
-    assert any(sent(BASE, seed) != sent(flipped, seed) for seed in range(5))
-    assert sent(BASE) == sent(BASE)
+    assert any(sent(base, seed) != sent(flipped, seed) for seed in range(5))
+    assert sent(base) == sent(base)
 
 
 RIGHT, WRONG = "RIGHT-SENTINEL", "WRONG-SENTINEL"

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Literal, cast
 
+from nullgrad.core.candidate import CRITIC, GENERATOR
 from nullgrad.errors import UserError
 
 Update = Literal["seed", "rewrite", "improve", "one-step", "gradient"]
@@ -31,9 +32,11 @@ def _evaluations() -> dict[str, tuple[Evaluator, Labels, bool]]:
     known: dict[str, tuple[Evaluator, Labels, bool]] = {"none": ("none", "correct", False)}
     known |= {labels: ("direct", labels, False) for labels in LABELS}
     for critic in CRITICS:
-        for labels in LABELS:
-            word = critic if labels == "correct" else f"{critic}-{labels}"
-            known |= {word: (critic, labels, False), f"{word}+frozen": (critic, labels, True)}
+        known |= {
+            critic if labels == "correct" else f"{critic}-{labels}": (critic, labels, False)
+            for labels in LABELS
+        }
+        known[f"{critic}+frozen"] = (critic, "correct", True)
     return known
 
 
@@ -111,6 +114,16 @@ class Arm:
         """Whether a critic evaluates."""
         return self.evaluator in CRITICS
 
+    @property
+    def joint(self) -> bool:
+        """Whether the critic's prompt is optimized together with the generator's."""
+        return self.critic and not self.frozen
+
+    @property
+    def optimized(self) -> tuple[str, ...]:
+        """Names of the candidate's texts that are optimized."""
+        return (GENERATOR, CRITIC) if self.joint else (GENERATOR,)
+
 
 def _meaningless(arm: Arm) -> tuple[str, str] | None:
     """Why a combination has no meaning and what to write instead, None if it has one."""
@@ -127,6 +140,11 @@ def _meaningless(arm: Arm) -> tuple[str, str] | None:
         return (
             f"{arm.update} sees no example, so no evaluation can reach it",
             f"Write {arm.update}/none/{arm.selection}, or use one-step or gradient.",
+        )
+    if arm.critic and arm.frozen and arm.labels != "correct":
+        return (
+            "labels reach a critic through the optimization of its prompt alone, and a frozen one has none",
+            f"Write {arm.evaluator}+frozen, or {arm.evaluator}-{arm.labels}.",
         )
     if (arm.evaluator, arm.labels, arm.frozen) not in _WRITTEN:
         return "only an evaluation has labels, and only a critic can be frozen", f"Write {_FORM}."
@@ -179,12 +197,6 @@ def parse_arm(text: str) -> Arm:
     if len(parts) != 3:
         raise UserError(f"The arm {text!r} has {len(parts)} parts.", "Nothing was run.", f"Write {_FORM}.")
     evaluator, of_labels, frozen = EVALUATIONS[_known(parts[1], tuple(EVALUATIONS), "evaluation", text)]
-    if evaluator in CRITICS:
-        raise UserError(
-            f"The evaluation {parts[1]!r} needs the critic, which this version does not run.",
-            "Nothing was run.",
-            "Use correct, wrong, shuffled or none.",
-        )
     match = _SELECTION.fullmatch(parts[2])
     if match is None:
         raise UserError(

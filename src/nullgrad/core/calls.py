@@ -11,8 +11,9 @@ With b_s examples in the batch of step s, V validation examples, n variants (1 f
 | `best@n` | V S n | |
 | `naive`, `random@n` | 0 | |
 
-A scorer that asks adds one judge call for each output that it grades: each of the batch unless the
-evaluation is `none`, and each on validation. A test reading of T examples adds T (and T judge calls).
+A critic adds Σ b_s calls of its own role, and the update of its prompt doubles the optimizer's; a frozen one
+doubles nothing. A scorer that asks adds one judge call for each output that it grades: each of the batch unless the
+evaluation is `none` or a frozen critic, and each on validation. A test reading of T examples adds T (and T judge calls).
 """
 
 from __future__ import annotations
@@ -84,13 +85,15 @@ def trial_calls(
         optimizer = sum(arm.n * (2 * size + 1) for size in sizes)
     else:
         optimizer = steps * arm.n
+    optimizer *= len(arm.optimized)
     scored = 0
     if arm.selection == "validated":
         scored = validation * (1 + steps * arm.n)
     elif arm.selection == "best":
         scored = validation * steps * arm.n
-    graded = scored + (forward if arm.evaluates else 0)
-    return Calls(forward + scored, optimizer, judge=graded if judged else 0)
+    graded = scored + (forward if arm.evaluates and not arm.frozen else 0)
+    critic = forward if arm.critic else 0
+    return Calls(forward + scored, optimizer, critic, graded if judged else 0)
 
 
 def test_calls(test: int, judged: bool = False) -> Calls:

@@ -43,6 +43,10 @@ class DrawPath:
         """Draw of a generator call on one example; `pass_` is the epoch on train, 0 elsewhere."""
         return draw_of("forward", self.study_seed, self.trial, self.arm, split, example, pass_)
 
+    def critic(self, split: str, example: str, pass_: int = 0) -> int:
+        """Draw of a critic's judgement of one output."""
+        return draw_of("critic", self.study_seed, self.trial, self.arm, split, example, pass_)
+
     def proposal(
         self, step: int, stage: str, example: str | None, variant: int, text: str = GENERATOR
     ) -> int:

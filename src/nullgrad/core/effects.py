@@ -29,6 +29,7 @@ class About:
         example: id of the example, "" for calls on no example.
         step: from 1; 0 before the first step and for the test.
         variant: from 0; -1 for the current candidate.
+        text: name of the candidate's text that an optimizer call works on, "" for the generator's prompt.
         cell: the study's cell (task and models), "" outside studies.
     """
 
@@ -41,6 +42,7 @@ class About:
     step: int = 0
     variant: int = 0
     cell: str = ""
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)

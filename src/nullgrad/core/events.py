@@ -76,14 +76,34 @@ class BatchRun(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Critiqued(Event):
+    """The critic judged the outputs of a batch.
+
+    In the order of `examples` (ids): `judged` is how correct it held them (None where unread or failed), `true` and
+    `shown` how correct they are by the right label and by the one shown (None where not scored), 0 to 1.
+    """
+
+    kind: ClassVar[str] = "critiqued"
+    step: int
+    examples: tuple[str, ...]
+    judged: tuple[float | None, ...]
+    true: tuple[float | None, ...]
+    shown: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Proposed(Event):
-    """A variant of a step was read from an optimizer's reply; its texts are stated here."""
+    """A variant of a step was read from an optimizer's reply; its texts are stated here.
+
+    `kept` names the texts that stay as they were, because of their own reply no prompt came.
+    """
 
     kind: ClassVar[str] = "proposed"
     step: int
     variant: int
     candidate: str
     texts: tuple[tuple[str, str], ...] = ()
+    kept: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +196,7 @@ class Reported(Event):
 KINDS: dict[str, type[Event]] = {
     cls.kind: cls
     for cls in (
-        TrialStarted, BatchRun, Proposed, ProposalUnparsed, CandidateScored, StepDone, TrialDone, TestOpened, TestScored,
+        TrialStarted, BatchRun, Critiqued, Proposed, ProposalUnparsed, CandidateScored, StepDone, TrialDone, TestOpened, TestScored,
         Reported,
     )
 }  # fmt: skip

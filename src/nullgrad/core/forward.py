@@ -30,6 +30,11 @@ class Output:
     answer: str | UnparsedAnswer | Failed
     place: tuple[str, int]
 
+    @property
+    def text(self) -> str:
+        """The reply as an optimizer or a critic sees it; "" for a failed call."""
+        return self.reply.text.strip() if isinstance(self.reply, Reply) else ""
+
 
 def forward(
     setting: Setting,

@@ -80,10 +80,20 @@ class Setting:
         return scope_of(self.arm, self.trial, self.cell)
 
     def about(
-        self, role: Role, stage: str, *, split: str = "", example: str = "", step: int = 0, variant: int = 0
+        self,
+        role: Role,
+        stage: str,
+        *,
+        split: str = "",
+        example: str = "",
+        step: int = 0,
+        variant: int = 0,
+        text: str = "",
     ) -> About:
         """What a call of this trial is for."""
-        return About(role, stage, self.arm.canonical, self.trial, split, example, step, variant, self.cell)
+        return About(
+            role, stage, self.arm.canonical, self.trial, split, example, step, variant, self.cell, text
+        )
 
     def request(
         self,

@@ -6,8 +6,9 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from nullgrad.core.batch_pass import Batch, run_batch
 from nullgrad.core.batches import batch_of, batch_place
-from nullgrad.core.candidate import GENERATOR, Candidate
+from nullgrad.core.candidate import CRITIC, Candidate
 from nullgrad.core.effects import Effect, emit, parallel
 from nullgrad.core.evaluation import shown_targets
 from nullgrad.core.events import (
@@ -26,7 +27,7 @@ from nullgrad.core.rows import mean_known
 from nullgrad.core.selection import KEEP, Row, choose_best, choose_blindly
 from nullgrad.core.setting import Setting
 from nullgrad.core.task import Example
-from nullgrad.core.updates import Batch, batch_outputs, propose
+from nullgrad.core.updates import Subject, propose
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +62,13 @@ def run_trial(setting: Setting) -> Generator[Effect, Any, TrialResult]:
     identical ones.
     """
     arm, view, scope = setting.arm, setting.view, setting.scope
-    current = Candidate.of(view.seed_prompt)
+    current = seed_candidate(setting)
     row: Row | None = None
-    told = shown_targets(view, arm.labels, view.train, setting.draws, "train") if arm.evaluates else {}
+    told = (
+        shown_targets(view, arm.labels, view.train, setting.draws, "train")
+        if arm.evaluates and not arm.frozen
+        else {}
+    )
     asked = (
         shown_targets(view, arm.validation_labels, view.validation, setting.draws, "validation")
         if arm.validates
@@ -71,11 +76,11 @@ def run_trial(setting: Setting) -> Generator[Effect, Any, TrialResult]:
     )
     yield from emit(TrialStarted(scope, current.digest, current.texts))
     for step in range(1, setting.steps + 1):
-        batch: Batch = ()
+        batch: Batch = {}
         if arm.uses_examples:
             place = batch_place(step, len(view.train), setting.batch_size)
             examples = batch_of(view.train, place, setting.draws)
-            batch = yield from batch_outputs(setting, current, examples, told, step, place.epoch)
+            batch = yield from run_batch(setting, current, examples, told, step, place.epoch)
         guard = (
             [_score_current(setting, current, asked, step)]
             if arm.selection == "validated" and row is None
@@ -97,16 +102,36 @@ def run_trial(setting: Setting) -> Generator[Effect, Any, TrialResult]:
     return TrialResult(arm.canonical, setting.trial, current, mean_known(row or ()))
 
 
+def seed_candidate(setting: Setting) -> Candidate:
+    """What a trial begins from: the seed prompt, and in critic arms the critic's."""
+    seed = Candidate.of(setting.view.seed_prompt)
+    return seed.having(CRITIC, setting.pack.piece("critic-seed", {})) if setting.arm.critic else seed
+
+
 def _variant(
     setting: Setting, current: Candidate, batch: Batch, asked: Mapping[str, str], step: int, number: int
 ) -> Generator[Effect, Any, _Variant]:
-    """Propose one variant and, where the selection validates, score it at once: no barrier between variants."""
-    proposal = yield from propose(setting, current, batch, step, number)
-    if isinstance(proposal, Unparsed):
-        yield from emit(ProposalUnparsed(setting.scope, step, number, proposal.reason, proposal.text))
+    """Propose one variant and, where the selection validates, score it at once: no barrier between variants.
+
+    A critic's prompt is proposed beside the generator's. Where one of the two cannot be read, it stays as it was.
+    """
+    names = setting.arm.optimized
+    proposals = yield from parallel(
+        propose(setting, Subject(name, current[name], batch.get(name, ())), step, number) for name in names
+    )
+    candidate = current
+    kept: list[str] = []
+    for name, proposal in zip(names, proposals, strict=True):
+        if isinstance(proposal, Unparsed):
+            kept.append(name)
+        else:
+            candidate = candidate.having(name, proposal.prompt)
+    if len(kept) == len(names):
+        first = proposals[0]
+        assert isinstance(first, Unparsed)
+        yield from emit(ProposalUnparsed(setting.scope, step, number, first.reason, first.text))
         return _Variant(None, None)
-    candidate = current.having(GENERATOR, proposal.prompt)
-    yield from emit(Proposed(setting.scope, step, number, candidate.digest, candidate.texts))
+    yield from emit(Proposed(setting.scope, step, number, candidate.digest, candidate.texts, tuple(kept)))
     if not setting.arm.validates:
         return _Variant(candidate, None)
     row = yield from _validate(setting, candidate, asked, step, number)

@@ -1,91 +1,71 @@
 """How a new prompt is proposed: `rewrite`, `improve`, `one-step`, and the three stages of `gradient`.
 
 The forward pass of a batch is run once per step and handed to all variants. Every variant draws each of its
-optimizer stages anew. An unparsed proposal is not asked again.
+optimizer stages anew. An unparsed proposal is not asked again. A critic's prompt is proposed by the same updates:
+its examples are the outputs that it judged, its outputs the judgements.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from nullgrad.core.candidate import Candidate
+from nullgrad.core.candidate import GENERATOR
 from nullgrad.core.chat import Failed, Reply
-from nullgrad.core.effects import Effect, ask, emit, parallel
-from nullgrad.core.evaluation import Evaluation, evaluate
-from nullgrad.core.events import BatchRun
-from nullgrad.core.forward import Output, forward, unparsed
+from nullgrad.core.critic import VERDICTS
+from nullgrad.core.effects import Effect, ask, parallel
 from nullgrad.core.prompt import Parsed, Unparsed, parse_prompt
 from nullgrad.core.setting import Setting
-from nullgrad.core.task import Example, UnparsedAnswer
-
-Batch = tuple[tuple[Output, str], ...]
-"""The outputs of a batch, each with its evaluation in words; what failed is not among them."""
 
 
-def batch_outputs(
-    setting: Setting,
-    candidate: Candidate,
-    batch: Sequence[Example],
-    shown: Mapping[str, str],
-    step: int,
-    epoch: int,
-) -> Generator[Effect, Any, Batch]:
-    """Run the current candidate on a batch and evaluate it.
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One example of a batch as an optimizer sees it.
 
-    Examples of which the generator's call or the evaluation failed are left out: shown without its evaluation, an
-    example would belong to another arm.
+    Attributes:
+        id: of the example.
+        input: what the prompt was used on.
+        output: what came of it.
+        evaluation: of the output, in words, "" for none.
     """
 
-    def one(example: Example) -> Generator[Effect, Any, tuple[Output, Evaluation | Failed]]:
-        output = yield from forward(setting, candidate, example, "train", epoch, step)
-        if isinstance(output.reply, Failed):
-            return output, output.reply
-        return output, (yield from evaluate(setting, output, shown, step))
-
-    rows = yield from parallel(one(example) for example in batch)
-    told = [evaluation.score if isinstance(evaluation, Evaluation) else None for _, evaluation in rows]
-    yield from emit(
-        BatchRun(
-            setting.scope,
-            step,
-            tuple(example.id for example in batch),
-            () if setting.view.scorer.asks else tuple(_true_score(setting, output) for output, _ in rows),
-            unparsed([output.answer for output, _ in rows]),
-            sum(isinstance(output.reply, Failed) for output, _ in rows),
-            tuple(told) if setting.arm.evaluates else (),
-        )
-    )
-    return tuple(
-        (output, evaluation.text) for output, evaluation in rows if isinstance(evaluation, Evaluation)
-    )
+    id: str
+    input: str
+    output: str
+    evaluation: str
 
 
-def _true_score(setting: Setting, output: Output) -> float | None:
-    """Against the right target, whatever the evaluation tells the optimizer."""
-    if isinstance(output.answer, Failed):
-        return None
-    if isinstance(output.answer, UnparsedAnswer):
-        return 0.0
-    return setting.view.scorer.score(output.answer, output.example.target)
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The text that a proposal is to replace.
+
+    Attributes:
+        name: of the text in the candidate.
+        prompt: the text.
+        shown: the batch as its optimizer sees it; what failed is not among it.
+    """
+
+    name: str
+    prompt: str
+    shown: Sequence[Shown] = ()
 
 
 def propose(
-    setting: Setting, candidate: Candidate, batch: Batch, step: int, variant: int
+    setting: Setting, subject: Subject, step: int, variant: int
 ) -> Generator[Effect, Any, Parsed | Unparsed]:
-    """One variant of a step, by the arm's update."""
+    """One variant of a text, by the arm's update."""
     update = setting.arm.update
-    if update in ("rewrite", "improve"):
-        reply = yield from _stage(setting, update, candidate, {}, step, variant)
-    elif not batch:
+    last: str = update
+    values: Mapping[str, str] = {}
+    if setting.arm.uses_examples and not subject.shown:
         return Unparsed("no-feedback", "every call of the batch failed")
-    elif update == "one-step":
-        reply = yield from _stage(
-            setting, update, candidate, {"examples": _examples(setting, batch)}, step, variant
-        )
-    else:
+    if update == "one-step":
+        values = {"examples": _examples(setting, subject.shown)}
+    elif update == "gradient":
+        last = "gradient-update"
         changes = yield from parallel(
-            _chain(setting, candidate, output, evaluation, step, variant) for output, evaluation in batch
+            _chain(setting, subject, example, step, variant) for example in subject.shown
         )
         kept = [change for change in changes if change]
         if not kept:
@@ -94,86 +74,75 @@ def propose(
             setting.pack.piece("change", {"number": str(number), "change": change})
             for number, change in enumerate(kept, 1)
         )
-        reply = yield from _stage(setting, "gradient-update", candidate, {"changes": joined}, step, variant)
-    last = update if update != "gradient" else "gradient-update"
-    return parse_prompt(reply, setting.pack[last].reply, setting.view.labels)
+        values = {"changes": joined}
+    reply = yield from _stage(setting, last, subject, values, step, variant)
+    labels = setting.view.labels if subject.name == GENERATOR else VERDICTS
+    return parse_prompt(reply, setting.pack[last].reply, labels)
 
 
 def _chain(
-    setting: Setting, candidate: Candidate, output: Output, evaluation: str, step: int, variant: int
+    setting: Setting, subject: Subject, example: Shown, step: int, variant: int
 ) -> Generator[Effect, Any, str]:
     """Stages one and two for one example: how the output, then the prompt, should change; "" where a call failed."""
-    seen = {"input": output.example.input, "output": _text(output)}
-    first = yield from _stage(
-        setting,
-        "gradient-output",
-        candidate,
-        {**seen, "evaluation": evaluation},
-        step,
-        variant,
-        output.example.id,
-    )
+    seen = {"input": example.input, "output": example.output}
+    told = {**seen, "evaluation": example.evaluation}
+    first = yield from _stage(setting, "gradient-output", subject, told, step, variant, example.id)
     if isinstance(first, Failed) or not first.text.strip():
         return ""
-    second = yield from _stage(
-        setting,
-        "gradient-prompt",
-        candidate,
-        {**seen, "change": first.text.strip()},
-        step,
-        variant,
-        output.example.id,
-    )
+    change = {**seen, "change": first.text.strip()}
+    second = yield from _stage(setting, "gradient-prompt", subject, change, step, variant, example.id)
     return "" if isinstance(second, Failed) else second.text.strip()
 
 
 def _stage(
     setting: Setting,
     stage: str,
-    candidate: Candidate,
+    subject: Subject,
     values: Mapping[str, str],
     step: int,
     variant: int,
     example: str = "",
 ) -> Generator[Effect, Any, Reply | Failed]:
     """Ask the optimizer at one stage."""
-    view = setting.view
+    view, own = setting.view, subject.name == GENERATOR
     words = setting.pack[stage]
     messages = words.render(
         {
-            "prompt": candidate.prompt,
-            "format": view.format,
-            "labels": ", ".join(view.labels),
+            "prompt": subject.prompt,
+            "format": view.format if own else "",
+            "labels": ", ".join(view.labels) if own else "",
             **values,
         }
     )
     request = setting.request(
         "optimizer",
         messages,
-        setting.draws.proposal(step, stage, example or None, variant),
+        setting.draws.proposal(step, stage, example or None, variant, subject.name),
         stop=words.stop,
         max_tokens=words.max_tokens,
     )
-    split = "train" if example else ""
-    about = setting.about("optimizer", stage, split=split, example=example, step=step, variant=variant)
+    about = setting.about(
+        "optimizer",
+        stage,
+        split="train" if example else "",
+        example=example,
+        step=step,
+        variant=variant,
+        text="" if own else subject.name,
+    )
     return (yield from ask(request, about))
 
 
-def _examples(setting: Setting, batch: Batch) -> str:
+def _examples(setting: Setting, shown: Sequence[Shown]) -> str:
     return "\n\n".join(
         setting.pack.piece(
             "example",
             {
                 "number": str(number),
-                "input": output.example.input,
-                "output": _text(output),
-                "evaluation": evaluation,
+                "input": one.input,
+                "output": one.output,
+                "evaluation": one.evaluation,
             },
         ).strip()
-        for number, (output, evaluation) in enumerate(batch, 1)
+        for number, one in enumerate(shown, 1)
     )
-
-
-def _text(output: Output) -> str:
-    assert isinstance(output.reply, Reply)
-    return output.reply.text.strip()

@@ -120,8 +120,11 @@ class Words:
 STAGES = ("rewrite", "improve", "one-step", "gradient-output", "gradient-prompt", "gradient-update")
 """The stages at which an optimizer is asked."""
 
-PIECES = ("example", "evaluation-label", "change", "judge")
-"""Templates that are parts of a message, and the judge's question."""
+PIECES = (
+    "example", "evaluation-label", "change", "judge",
+    "critic-seed", "critic-binary", "critic-smooth", "critic-case", "critic-label",
+)  # fmt: skip
+"""Templates that are parts of a message, and the questions to the judge and to the critic."""
 
 
 @dataclass(frozen=True, slots=True)

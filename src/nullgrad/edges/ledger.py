@@ -179,8 +179,7 @@ class SqlLedger:
         query = sa.select(sa.func.count()).where(
             events.c.kind == TestOpened.kind, events.c.run.in_(before.scalar_subquery())
         )
-        count: int = self._read(query, _first)
-        return count
+        return int(self._read(query, _first) or 0)
 
     def close(self) -> None:
         """Close both connections; safe to call twice. The last process to close folds the log into the file."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+import time
 from pathlib import Path
 
 from sqlalchemy import Engine, create_engine, event
@@ -34,7 +35,7 @@ def connect(path: Path, *, read_only: bool = False, busy_seconds: float = 30.0) 
         return _connect_to_read(path, busy_seconds)
     connection = _open(path, "mode=rwc", busy_seconds)
     try:
-        mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        mode = _write_ahead(connection, busy_seconds)
         if mode != "wal":
             raise LedgerError(
                 f"The file system of {path} does not support SQLite's write-ahead log.",
@@ -49,6 +50,22 @@ def connect(path: Path, *, read_only: bool = False, busy_seconds: float = 30.0) 
         connection.close()
         raise
     return connection
+
+
+def _write_ahead(connection: sqlite3.Connection, busy_seconds: float) -> str:
+    """Ask for the write-ahead log; returns the mode that the file is in.
+
+    Where several processes ask for it at the same instant, SQLite may refuse one at once, whatever its timeout: of
+    commands begun together on a new ledger, one would end.
+    """
+    until = time.monotonic() + busy_seconds
+    while True:
+        try:
+            return str(connection.execute("PRAGMA journal_mode = WAL").fetchone()[0])
+        except sqlite3.OperationalError as error:
+            if _code(error) not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) or time.monotonic() >= until:
+                raise
+            time.sleep(0.01)
 
 
 def _try_writing(connection: sqlite3.Connection) -> None:
