@@ -223,3 +223,25 @@ def test_outcomes_are_counted_apart() -> None:
     )
     assert (tally["validation"].scored, tally["validation"].unparsed, tally["validation"].failed) == (2, 1, 1)
     assert (tally["test"].scored, tally["test"].failed) == (1, 1)
+
+
+def test_what_the_test_will_cost_is_learned_from_the_generators_calls() -> None:
+    budget = Budget(Limits(tokens=20_000))
+    budget.set_aside(Reserve(100, 30_000))
+    with pytest.raises(BudgetReached):
+        budget.admit(reserved=False)
+    budget.set_aside(Reserve(100, 5_000))
+    for _ in range(20):
+        budget.admit(reserved=False)
+        budget.settle(Usage(9, 1), None, forward=True)
+    assert budget.held == Reserve(100, 1_250), "by their mean, with a quarter more, in place of the forecast"
+    for _ in range(30):
+        budget.admit(reserved=False)
+        budget.settle(Usage(90, 10), None)
+    assert budget.held.tokens == 1_250, "an optimizer's calls tell nothing of the test"
+    for _ in range(20):
+        budget.admit(reserved=False)
+        budget.settle(Usage(80, 10), None, forward=True)
+    assert budget.held.tokens == 6_250, "longer prompts make the test dearer"
+    budget.admit(reserved=True)
+    assert budget.held.calls == 99

@@ -256,7 +256,7 @@ class Asker:
         # Recorded before anything else can raise: it is paid for.
         self._record(call, reply, seconds)
         usd = self._price(call.ask.request.model, reply.usage) if self._price else None
-        self._budget.settle(reply.usage, usd)
+        self._budget.settle(reply.usage, usd, forward=call.ask.about.role == "generator")
 
     def _record(self, call: _Call, answer: Reply | Failed, seconds: float) -> None:
         record = Record(call.identity, call.ask.request, answer, call.ask.about, call.attempts, seconds)

@@ -40,10 +40,18 @@ class Reserve:
         return Reserve(left, self.tokens * left // self.calls, self.usd * left / self.calls)
 
 
+ENOUGH = 20
+"""Calls of the generator from which on their mean cost replaces the forecast of the test's."""
+
+MARGIN = 1.25
+"""How much more than the mean a call of the test is taken to cost: the best prompt may be a long one."""
+
+
 class Budget:
     """Counts what is spent against the limits; `unpriced` and `uncounted` are calls whose price or tokens are unknown.
 
-    `admit` is asked before a call; what is in flight counts with the mean cost of the calls seen so far.
+    `admit` is asked before a call; what is in flight counts with the mean cost of the calls seen so far, and what is
+    set aside for the test with that of the generator's calls, once there are enough of them to know it.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -54,6 +62,16 @@ class Budget:
         self.unpriced = self.uncounted = 0
         self.in_flight = 0
         self.reserve = Reserve()
+        self._forward = Reserve()
+
+    @property
+    def held(self) -> Reserve:
+        """What the reserve amounts to by what is known so far: the forecast, then the generator's own mean cost."""
+        left, seen = self.reserve, self._forward
+        if seen.calls < ENOUGH:
+            return left
+        share = left.calls * MARGIN / seen.calls
+        return Reserve(left.calls, int(seen.tokens * share), seen.usd * Decimal(share))
 
     def admit(self, *, reserved: bool) -> None:
         """Take a place for one call.
@@ -64,7 +82,7 @@ class Budget:
         Raises:
             BudgetReached: the limits do not allow another call.
         """
-        held = Reserve() if reserved else self.reserve
+        held = Reserve() if reserved else self.held
         done = max(self.calls, 1)
         mean_tokens = self.tokens / done
         mean_usd = self.usd / done
@@ -82,8 +100,10 @@ class Budget:
         if reserved:
             self.reserve = self.reserve.without(1)
 
-    def settle(self, usage: Usage | None, usd: Decimal | None) -> None:
+    def settle(self, usage: Usage | None, usd: Decimal | None, *, forward: bool = False) -> None:
         """Give the place back and book what the call cost; `usage` is None where it failed.
+
+        `forward` marks the generator's calls, by which the test's cost is judged.
 
         A reply whose cost is unknown is booked with the mean of those before it: 0 would let a limit never be reached.
 
@@ -103,6 +123,9 @@ class Budget:
         self.uncounted += tokens is None
         self.unpriced += usd is None
         self.calls += 1
+        if forward and tokens is not None:
+            seen = self._forward
+            self._forward = Reserve(seen.calls + 1, seen.tokens + tokens, seen.usd + (usd or Decimal(0)))
         if unknown_tokens and self.limits.tokens is not None:
             raise _unknown("how many tokens", "--max-tokens")
         if unknown_usd and self.limits.usd is not None:
