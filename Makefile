@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: install demo test lint type bench bench-peers bench-demo docs lock clean
+.PHONY: install demo test lint type bench bench-docs bench-peers bench-demo docs lock clean
 
 install: $(STAMP)
 
@@ -21,7 +21,7 @@ test: install
 	$(BIN)/ruff check src tests scripts
 	$(BIN)/lint-imports
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 lint: install
 	$(BIN)/ruff check src tests scripts
@@ -33,6 +33,9 @@ type: install
 
 bench: install
 	$(BIN)/python scripts/bench.py
+
+bench-docs: install
+	$(BIN)/python scripts/bench.py --write
 
 bench-peers:
 	$(PYTHON) -m venv .venv-peers/all

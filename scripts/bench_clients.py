@@ -7,6 +7,7 @@ evaluation alone (imports outside), peak resident memory of the process in MB, e
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import random
@@ -36,9 +37,14 @@ def rows(n: int) -> list[tuple[str, str]]:
 
 
 class Meter:
-    """Wall and CPU time of a block, children included."""
+    """Wall and CPU time of a block, children included.
+
+    What was imported is frozen first, for every client: whether the collector walks it inside the block is chance.
+    """
 
     def __enter__(self) -> Meter:
+        gc.collect()
+        gc.freeze()
         self._cpu, self._wall = _cpu(), time.perf_counter()
         return self
 
@@ -90,6 +96,9 @@ def bare_aiohttp(url: str, data: list[tuple[str, str]], concurrency: int) -> tup
 def nullgrad_eval(url: str, data: list[tuple[str, str]], concurrency: int) -> tuple[Meter, int]:
     """`nullgrad optimize --steps 0`: ledger on disk, progress, sealed test, result."""
     import contextlib
+
+    import aiohttp  # noqa: F401  # imports stay outside the measure, as for every client
+    import genai_prices.data  # noqa: F401
 
     from nullgrad.api import Optimization
     from nullgrad.core.scoring import make_scorer

@@ -66,6 +66,7 @@ def class_rows(
     for slot in range(slots):
         read = _set_reader(tuple(labels)) if sets else _slot_reader(slot, slots)
         targets = [read(example.target) for example in examples]
+        before, after = _given(seed, read), _given(best, read)
         occurring = frozenset[str]().union(*targets)
         names = [label for label in labels if sets or fold(label) in occurring] or sorted(occurring)
         for label in names:
@@ -75,8 +76,8 @@ def class_rows(
                     slot,
                     label,
                     sum(folded in target for target in targets),
-                    _recall(targets, seed, folded, read),
-                    _recall(targets, best, folded, read),
+                    _recall(targets, before, folded),
+                    _recall(targets, after, folded),
                 )
             )
     return tuple(rows)
@@ -86,14 +87,26 @@ _Reader = Callable[[str], frozenset[str]]
 """The folded classes that an answer or a target counts for."""
 
 
+def _given(outcomes: Sequence[Outcome], read: _Reader) -> list[frozenset[str] | None]:
+    """The classes answered, none where nothing could be read, None where the call failed."""
+    return [
+        read(outcome.answer)
+        if isinstance(outcome, Scored)
+        else frozenset()
+        if isinstance(outcome, UnparsedAnswer)
+        else None
+        for outcome in outcomes
+    ]
+
+
 def _recall(
-    targets: Sequence[frozenset[str]], outcomes: Sequence[Outcome], label: str, read: _Reader
+    targets: Sequence[frozenset[str]], answers: Sequence[frozenset[str] | None], label: str
 ) -> Recall:
     hits = answered = predicted = 0
-    for target, outcome in zip(targets, outcomes, strict=True):
-        if not isinstance(outcome, Scored | UnparsedAnswer):
+    for target, answer in zip(targets, answers, strict=True):
+        if answer is None:
             continue
-        given = label in read(outcome.answer) if isinstance(outcome, Scored) else False
+        given = label in answer
         predicted += given
         if label in target:
             answered += 1

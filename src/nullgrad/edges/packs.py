@@ -16,6 +16,7 @@ from nullgrad.errors import UserError
 PACKS = ("standard", "compact")
 """Names of the packs shipped: `compact` is for models under about two billion parameters."""
 
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _KEYS = {"variables", "reply", "stop", "max_tokens"}
 
 
@@ -38,7 +39,7 @@ def parse_words(name: str, source: str) -> Words:
     head, separator, body = source[4:].partition("\n---\n")
     if not separator:
         raise bad("its front matter does not end")
-    front: dict[str, Any] = yaml.safe_load(head) or {}
+    front: dict[str, Any] = yaml.load(head, Loader=_LOADER) or {}
     unknown = set(front) - _KEYS
     if unknown:
         raise bad(f"unknown key {sorted(unknown)[0]!r} (known: {', '.join(sorted(_KEYS))})")

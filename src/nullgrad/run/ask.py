@@ -334,12 +334,12 @@ class Asker:
             asyncio.get_running_loop().call_soon(self._judge)
 
     def _stalled(self) -> bool:
+        # Asked after every call: what is nearly always so is looked at first.
+        if self._records or self._committing or self._closed or self._fatal is not None:
+            return False
         lanes = self._lanes.values()
-        return (
-            any(lane.withheld for lane in lanes)
-            and not any(lane.queue or lane.pausing or lane.limiter.in_flight for lane in lanes)
-            and not (self._records or self._committing or self._closed)
-            and self._fatal is None
+        return not any(lane.queue or lane.pausing or lane.limiter.in_flight for lane in lanes) and any(
+            lane.withheld for lane in lanes
         )
 
     def _judge(self) -> None:
