@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -72,11 +72,16 @@ class Contrast:
         name: as the study calls it.
         first, second: scores by trial and example, shape (trials, examples), NaN where missing; in the paired design
             row i of both is block i. Rows of one column are trial scores.
+        alpha: corrected level of its own, where the family is more than what is given, or a look's; None splits the
+            declared one over what is given.
+        margin: of its own, None for the declared one.
     """
 
     name: str
     first: ArrayLike
     second: ArrayLike
+    alpha: float | None = None
+    margin: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,15 +185,24 @@ def contrast_family(contrasts: Sequence[Contrast], declared: Declared) -> tuple[
         raise ValueError("a family names a contrast twice")
     if not contrasts:
         return ()
-    alpha = declared.alpha / len(contrasts)
+    alphas = [
+        declared.alpha / len(contrasts) if contrast.alpha is None else share(contrast.alpha, "alpha")
+        for contrast in contrasts
+    ]
+    each = [
+        declared if contrast.margin is None else replace(declared, margin=contrast.margin)
+        for contrast in contrasts
+    ]
     data = [_Data.of(contrast, declared.design) for contrast in contrasts]
     tests = _tests(data, declared)
-    equal = [_equivalence(datum, declared) for datum in data]
+    equal = [_equivalence(datum, own) for datum, own in zip(data, each, strict=True)]
     p = [test if isinstance(test, NotEstimable) else test.greater for test in tests]
     corrected = zip(bonferroni(p), holm(p), bonferroni(equal), holm(equal), strict=True)
     return tuple(
-        _result(datum, declared, alpha, test, p_equal, *more)
-        for datum, test, p_equal, more in zip(data, tests, equal, corrected, strict=True)
+        _result(datum, own, alpha, test, p_equal, *more)
+        for datum, own, alpha, test, p_equal, more in zip(
+            data, each, alphas, tests, equal, corrected, strict=True
+        )
     )
 
 
