@@ -26,10 +26,11 @@ from nullgrad.errors import UserError
 Design = Literal["paired", "independent"]
 """`paired`: arms of a block share draws and are compared as pairs; `independent`: nothing is shared."""
 
-ContrastKind = Literal["arms", "models", "trend", "fit", "plateau"]
+ContrastKind = Literal["arms", "models", "trend", "fit", "plateau", "interaction"]
 """`arms`: two arms that differ in one ingredient. `models`: one arm under two models of one task. `trend`: score
 against the number of variants. `fit`: train accuracy of the last epoch against the first, within trials. `plateau`:
-the final prompt against the prompt after step 2, within trials."""
+the final prompt against the prompt after step 2, within trials. `interaction`: the difference of two arms in one task
+(or model) minus that in another."""
 
 INGREDIENTS = tuple(one.name for one in dataclasses.fields(Arm))
 """Fields of an arm; a contrast is over one of them unless it is declared as a bundle."""
@@ -77,12 +78,13 @@ class ContrastSpec:
         name: unique in the study.
         family: contrasts of one family are corrected together, within each cell.
         kind: see `ContrastKind`.
-        arms: for `arms` (better, than); for `models`, `fit` and `plateau` the one arm; for `trend` all arms, which
-            differ in their number of variants alone.
-        models: for `models`: names of (better, than); else ().
+        arms: for `arms` and `interaction` (better, than); for `models`, `fit` and `plateau` the one arm; for `trend`
+            all arms, which differ in their number of variants alone.
+        models: for `models`: names of (better, than); for `interaction` over models: names of (more, less); else ().
         margin: half-width of equality, a share (0.05 is 5 points); None declares no equivalence.
         bundle: whether more than one ingredient may differ.
         published: key of the published result that a preset prints beside it, "" for none.
+        tasks: for `interaction` over tasks: names of (more, less); else ().
     """
 
     name: str
@@ -93,6 +95,7 @@ class ContrastSpec:
     margin: float | None = None
     bundle: bool = False
     published: str = ""
+    tasks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -313,10 +316,10 @@ def _check_contrast(study: Study, contrast: ContrastSpec) -> None:
             raise refuse(f"names the arm {arm.canonical}, which does not run", "Add it to the arms.")
     if contrast.margin is not None and not 0 < contrast.margin < 1:
         raise refuse(f"has the margin {contrast.margin:g}", "Give a share between 0 and 1, such as 0.05.")
-    expected = {"arms": 2, "models": 1, "fit": 1, "plateau": 1}.get(contrast.kind)
+    expected = {"arms": 2, "interaction": 2, "models": 1, "fit": 1, "plateau": 1}.get(contrast.kind)
     if expected is not None and len(contrast.arms) != expected:
         raise refuse(f"names {len(contrast.arms)} arms", f"A contrast of {contrast.kind} names {expected}.")
-    if contrast.kind == "arms":
+    if contrast.kind in ("arms", "interaction"):
         first, second = contrast.arms
         if first == second:
             raise refuse(f"compares {first.canonical} with itself", "Name two arms.")
@@ -332,10 +335,14 @@ def _check_contrast(study: Study, contrast: ContrastSpec) -> None:
                 f"{study.trials(second)}",
                 "Give both as many, or write design: independent.",
             )
-    if contrast.kind == "models":
+    if contrast.kind == "models" or (contrast.kind == "interaction" and contrast.models):
         known = {cell.model_name for cell in study.cells}
         if len(contrast.models) != 2 or not set(contrast.models) <= known:
             raise refuse("does not name two models of the study", f"Known: {', '.join(sorted(known))}.")
+    if contrast.kind == "interaction" and not contrast.models:
+        known = {cell.task_name for cell in study.cells}
+        if len(contrast.tasks) != 2 or not set(contrast.tasks) <= known:
+            raise refuse("does not name two tasks of the study", f"Known: {', '.join(sorted(known))}.")
     if contrast.kind == "trend":
         if len(contrast.arms) < 3:
             raise refuse(f"has {len(contrast.arms)} arms, which is no trend", "Name three or more.")
@@ -353,7 +360,7 @@ def _check_families(study: Study) -> None:
             raise _refuse(study, f"two contrasts are called {name!r}", "Name each once.")
     seen: dict[tuple[Any, ...], str] = {}
     for contrast in study.contrasts:
-        key = (contrast.family, contrast.kind, contrast.arms, contrast.models)
+        key = (contrast.family, contrast.kind, contrast.arms, contrast.models, contrast.tasks)
         if key in seen:
             raise _refuse(
                 study,

@@ -179,7 +179,8 @@ class SqlLedger:
         query = sa.select(sa.func.count()).where(
             events.c.kind == TestOpened.kind, events.c.run.in_(before.scalar_subquery())
         )
-        return int(self._read(query, _first) or 0)
+        of_studies = _STUDY_OPENINGS.bindparams(task=task, run=run)
+        return int(self._read(query, _first) or 0) + int(self._read(of_studies, _first) or 0)
 
     def close(self) -> None:
         """Close both connections; safe to call twice. The last process to close folds the log into the file."""
@@ -294,7 +295,7 @@ class SqlLedger:
         row = dict(self._read(sa.select(*columns), list)[0]._mapping)
         return {"replies": row.pop("answers") - row["failed"], **row}
 
-    def _read(self, query: sa.Select[Any], take: Callable[[sa.Result[Any]], T]) -> T:
+    def _read(self, query: sa.Executable, take: Callable[[sa.Result[Any]], T]) -> T:
         """Run one query in a transaction of its own."""
         try:
             with self._reading, self._read_engine.connect() as connection, connection.begin():
@@ -333,6 +334,14 @@ def _now() -> str:
 def _first(result: sa.Result[Any]) -> Any:
     return result.scalars().first()
 
+
+# A study has several tasks: its events tell theirs by the cell that their scope ends with.
+_STUDY_OPENINGS = sa.text(
+    "SELECT count(*) FROM runs JOIN json_each(runs.spec, '$.cells') AS cell JOIN events ON events.run = runs.run "
+    f"WHERE events.kind = '{TestOpened.kind}' AND json_extract(cell.value, '$.task.digest') = :task "
+    "AND substr(events.scope, -length(cell.key) - 1) = '@' || cell.key "
+    "AND runs.rowid < coalesce((SELECT own.rowid FROM runs AS own WHERE own.run = :run), 1 + (SELECT max(rowid) FROM runs))"
+)
 
 _FIND = {
     size: f"SELECT {', '.join(codec.ANSWER_COLUMNS)} FROM replies WHERE identity IN ({','.join('?' * size)})"

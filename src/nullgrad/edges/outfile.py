@@ -38,7 +38,7 @@ def check_out(path: Path, consequence: str = "Nothing was run.", *, only_results
         )
     if only_results and path.exists() and not _replaceable(path):
         raise UserError(
-            f"--out {path} exists and is no result of nullgrad optimize.",
+            f"--out {path} exists and is no result of nullgrad.",
             f"It was left as it is. {consequence}",
             _OTHER,
         )
@@ -51,20 +51,21 @@ def check_out(path: Path, consequence: str = "Nothing was run.", *, only_results
 
 
 def write_out(
-    path: Path, text: str, consequence: str = "Nothing was written.", ways_out: str = _OTHER
+    path: Path, text: str | bytes, consequence: str = "Nothing was written.", ways_out: str = _OTHER
 ) -> None:
-    """Write a text, whole or not at all where the place is a file.
+    """Write a text, or bytes as they are, whole or not at all where the place is a file.
 
     Raises:
         UserError: it cannot be written.
     """
+    data = text if isinstance(text, bytes) else text.encode("utf-8", "backslashreplace")
     try:
         if path.exists() and not path.is_file():
-            with path.open("w", encoding="utf-8") as stream:
-                stream.write(text)
+            with path.open("wb") as stream:
+                stream.write(data)
         else:
             # Through a link, so that it stays one.
-            write_whole(path.resolve(), text.encode("utf-8", "backslashreplace"))
+            write_whole(path.resolve(), data)
     except OSError as error:
         raise _unwritable(path, error, consequence, ways_out) from None
 

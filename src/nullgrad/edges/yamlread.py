@@ -191,8 +191,8 @@ class Value:
         return found
 
 
-def read_yaml(path: Path) -> Value:
-    """The root of a YAML file.
+def read_yaml(path: Path, what: str = "task") -> Value:
+    """The root of a YAML file; `what` it should hold, for messages.
 
     Raises:
         UserError: the file cannot be read or is no YAML, with the line.
@@ -222,7 +222,7 @@ def read_yaml(path: Path) -> Value:
             f"{path.name} is not valid YAML: {reason}.", "Nothing was run.", "Mend the file."
         ) from None
     if node is None:
-        raise UserError(f"The file {path.name} is empty.", "Nothing was run.", "Write the task into it.")
+        raise UserError(f"The file {path.name} is empty.", "Nothing was run.", f"Write the {what} into it.")
     try:
         loops = _holds_itself(node, set(), set())
     except RecursionError:
