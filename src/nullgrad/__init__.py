@@ -7,9 +7,18 @@ from typing import TYPE_CHECKING, Any
 from nullgrad.version import __version__
 
 if TYPE_CHECKING:
-    from nullgrad.api import Optimization, OptimizeResult, Spending, aoptimize, load_task, optimize
+    from nullgrad.api import Optimization, OptimizeResult, Spending, Study, aoptimize, load_task, optimize
 
-__all__ = ["Optimization", "OptimizeResult", "Spending", "__version__", "aoptimize", "load_task", "optimize"]
+__all__ = [
+    "Optimization",
+    "OptimizeResult",
+    "Spending",
+    "Study",
+    "__version__",
+    "aoptimize",
+    "load_task",
+    "optimize",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -11,6 +11,7 @@ from nullgrad.api.inventory import (
     load_task,
     read_report,
     scaffold_task,
+    study_report,
     verify_ledger,
 )
 from nullgrad.api.optimization import (
@@ -22,6 +23,8 @@ from nullgrad.api.optimization import (
     aoptimize,
     optimize,
 )
+from nullgrad.api.study import Study
+from nullgrad.api.study_build import given_models
 from nullgrad.edges.outfile import check_out, write_out
 
 __all__ = [
@@ -32,10 +35,12 @@ __all__ = [
     "OptimizeResult",
     "Quiet",
     "Spending",
+    "Study",
     "aoptimize",
     "check_out",
     "fetch_task",
     "fetch_weights",
+    "given_models",
     "last_report",
     "list_models",
     "list_tasks",
@@ -43,6 +48,7 @@ __all__ = [
     "optimize",
     "read_report",
     "scaffold_task",
+    "study_report",
     "verify_ledger",
     "write_out",
 ]

@@ -124,34 +124,81 @@ def read_report(path: Path) -> Mapping[str, Any]:
     return report
 
 
-def last_report(ledger: Path, run: str | None = None) -> Mapping[str, Any]:
+def last_report(
+    ledger: Path,
+    run: str | None = None,
+    *,
+    verb: str = "optimize",
+    nothing: str = "There is nothing to export.",
+) -> Mapping[str, Any]:
     """What a run reported, by its identity (or a beginning of it), or the last run's.
 
+    Args:
+        ledger: where runs are kept.
+        run: identity or its beginning, None for the last that has reported.
+        verb: `optimize` or `study`: which kind of run.
+        nothing: what follows for the command where none is found.
+
     Raises:
-        UserError: there is no such ledger or run, or it has not reported yet.
+        UserError: there is no such ledger or run, it is of another kind, or it has not reported yet.
     """
     if not ledger.exists():
-        raise UserError(
-            f"There is no ledger at {ledger}.",
-            "There is nothing to export.",
-            "Give --ledger FILE, or a result file.",
-        )
+        raise UserError(f"There is no ledger at {ledger}.", nothing, "Give --ledger FILE, or a result file.")
+    command = _COMMANDS[verb]
     book = open_ledger(ledger, read_only=True)
     try:
-        found: str | None = None
         for row in reversed(book.runs()):
-            if run is None or row.run.startswith(run):
-                for event in book.events(row.run):
-                    if isinstance(event, Reported):
-                        found = event.result
-                if found is not None:
-                    value: Mapping[str, Any] = json.loads(found)
-                    return value
+            if run is not None and not row.run.startswith(run):
+                continue
+            own = str(json.loads(row.spec).get("verb", ""))
+            if own != verb:
+                if run is not None:
+                    raise UserError(
+                        f"The run {row.run} was made by {_COMMANDS.get(own, 'another command')}.",
+                        nothing,
+                        f"Give a run of {command}{_INSTEAD.get(own, '')}.",
+                    )
+                continue
+            found = None
+            for event in book.events(row.run):
+                if isinstance(event, Reported):
+                    found = event.result
+            if found is not None:
+                value: Mapping[str, Any] = json.loads(found)
+                return value
     finally:
         book.close()
-    which = f"no run {run!r} that has reported" if run else "no run that has reported"
-    raise UserError(
-        f"The ledger {ledger} holds {which}.",
-        "There is nothing to export.",
-        "Run nullgrad optimize to its end first.",
-    )
+    which = f"no run {run!r} that has reported" if run else f"no run of {command} that has reported"
+    raise UserError(f"The ledger {ledger} holds {which}.", nothing, f"Run {command} to its end first.")
+
+
+_COMMANDS = {"optimize": "nullgrad optimize", "study": "nullgrad run"}
+_INSTEAD = {"optimize": ", or take nullgrad export", "study": ", or take nullgrad report"}
+
+
+def study_report(which: str, ledger: Path) -> Mapping[str, Any]:
+    """What a study reported: of a result file, of a run by its identity (or a beginning of it), or of the `last` one.
+
+    Raises:
+        UserError: there is none.
+    """
+    nothing = "There is nothing to report."
+    path = Path(which)
+    if which.endswith(".json") or path.is_file():
+        try:
+            value: Mapping[str, Any] = json.loads(path.read_text("utf-8-sig"))
+            _ = value["nullgrad"], value["study"], dict(value["tables"])
+        except OSError as error:
+            raise UserError(
+                f"{path} cannot be read: {error.strerror or error}.",
+                nothing,
+                "Give what nullgrad run --out wrote.",
+            ) from None
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise UserError(
+                f"{path} is no result of nullgrad run.",
+                nothing,
+                "Give the file that nullgrad run --out wrote.",
+            ) from None
+        return value
+    return last_report(ledger, None if which == "last" else which, verb="study", nothing=nothing)

@@ -11,16 +11,16 @@ from typing import Any
 
 from nullgrad.analysis.forecast import Forecast, forecast
 from nullgrad.analysis.result import OptimizeResult, analyse
+from nullgrad.api.cast import Opener, check_sampling, make_cast
 from nullgrad.core.arms import parse_arm
-from nullgrad.core.chat import Failed, Reply, Sampling, Usage
+from nullgrad.core.chat import Failed, Reply, Role, Sampling, Usage
 from nullgrad.core.effects import About
 from nullgrad.core.evaluation import check_targets
 from nullgrad.core.events import Event, Reported
 from nullgrad.core.plan import Controls, Plan
-from nullgrad.core.setting import Cast, RoleModel
 from nullgrad.core.task import Task
 from nullgrad.edges.ledger import open_ledger
-from nullgrad.edges.models import default_pack, open_model
+from nullgrad.edges.models import default_pack
 from nullgrad.edges.packs import load_pack
 from nullgrad.edges.prices import price_table
 from nullgrad.edges.shipped import resolve_task
@@ -123,8 +123,8 @@ class Optimization:
     ) -> None:
         if concurrency < 1:
             raise UserError(f"--concurrency is {concurrency}.", "Nothing was run.", "Give 1 or more.")
-        _check_sampling(temperature, optimizer_temperature, top_p, max_tokens)
-        _check_spending(spending or Spending())
+        check_sampling(temperature, optimizer_temperature, top_p, max_tokens)
+        check_spending(spending or Spending())
         if why and controls == "none":
             raise UserError(
                 "--why runs controls, and --controls none leaves them out.",
@@ -138,26 +138,18 @@ class Optimization:
                 "Give --steps 1 or more, or leave out --why and --controls.",
             )
         self.task = task if isinstance(task, Task) else resolve_task(str(task))
-        specs = {
+        specs: dict[Role, str | Model] = {
             "generator": model,
             "optimizer": optimizer_model or model,
             "critic": critic_model or model,
             "judge": judge_model or critic_model or model,
         }
-        self._opened: dict[str, Model] = {}
-        self._named: dict[str, Model] = {}
-        for role, spec in specs.items():
-            self._named[role] = self._model(spec, base_url, endpoint_name, send_seed)
-        sampling = Sampling(temperature, top_p, max_tokens)
-        optimizer_sampling = (
-            sampling if optimizer_temperature is None else Sampling(optimizer_temperature, top_p, max_tokens)
-        )
-        cast = Cast(
-            self._role("generator", sampling),
-            self._role("optimizer", optimizer_sampling),
-            self._role("critic", sampling),
-            self._role("judge", sampling),
-        )
+        opener = Opener()
+        self._opened = opener.opened
+        self._named = {
+            role: opener.open(spec, base_url, endpoint_name, send_seed) for role, spec in specs.items()
+        }
+        cast = make_cast(self._named, Sampling(temperature, top_p, max_tokens), optimizer_temperature)
         self.plan = Plan(
             task=self.task,
             arm=parse_arm(arm),
@@ -183,18 +175,6 @@ class Optimization:
                         "--max-usd cannot be held, so nothing was run.",
                         "Use --max-calls or --max-tokens.",
                     )
-
-    def _model(
-        self, spec: str | Model, base_url: str | None, endpoint_name: str | None, send_seed: bool
-    ) -> Model:
-        if not isinstance(spec, str):
-            return self._opened.setdefault(spec.identity, spec)
-        made = open_model(spec, base_url=base_url, endpoint_name=endpoint_name, send_seed=send_seed)
-        return self._opened.setdefault(made.identity, made)
-
-    def _role(self, role: str, sampling: Sampling) -> RoleModel:
-        model = self._named[role]
-        return RoleModel(model.identity, sampling, model.constrains, model.max_logprobs)
 
     def _price(self, identity: str, usage: Usage) -> Decimal | None:
         model = self._opened.get(identity)
@@ -268,23 +248,7 @@ class Optimization:
         return result
 
 
-def _check_sampling(
-    temperature: float | None,
-    optimizer_temperature: float | None,
-    top_p: float | None,
-    max_tokens: int | None,
-) -> None:
-    """Refuse what no endpoint takes before one is asked; `nan` could not even be sent as JSON."""
-    for name, value in (("--temperature", temperature), ("--optimizer-temperature", optimizer_temperature)):
-        if value is not None and not 0 <= value < math.inf:
-            raise UserError(f"{name} is {value:g}.", "Nothing was run.", "Give 0 or more.")
-    if top_p is not None and not 0 < top_p <= 1:
-        raise UserError(f"--top-p is {top_p:g}.", "Nothing was run.", "Give more than 0, and 1 at most.")
-    if max_tokens is not None and max_tokens < 1:
-        raise UserError(f"--max-completion is {max_tokens}.", "Nothing was run.", "Give 1 or more.")
-
-
-def _check_spending(spending: Spending) -> None:
+def check_spending(spending: Spending) -> None:
     for name, value in (("--max-calls", spending.calls), ("--max-tokens", spending.tokens)):
         if value is not None and value < 0:
             raise UserError(f"{name} is {value}.", "Nothing was run.", "Give 0 or more.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Coroutine, Generator, Mapping, Sequence
 from decimal import Decimal
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -149,6 +149,14 @@ class Session:
             for model in self._models.values():
                 await model.close()
 
+    @property
+    def limit(self) -> int:
+        """Calls in flight at most over all models: each has its own limit, or `concurrency`."""
+        return sum(
+            min(self.concurrency, model.max_concurrency or self.concurrency)
+            for model in self._models.values()
+        )
+
     async def recorded(self, generator: Generator[Effect, Any, Any]) -> int:
         """How many of a generator's requests the ledger answers; nothing is asked and nothing stated."""
         known = _Recorded(self._ledger)
@@ -171,18 +179,7 @@ class Session:
         Returns:
             Results in order, and the budget's error if it stopped one.
         """
-        tasks: list[asyncio.Task[T]] = [
-            asyncio.create_task(self.drive(generator)) for generator in generators
-        ]
-        try:
-            done = await asyncio.gather(*(_until_budget(task) for task in tasks))
-        except BaseException:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            raise
-        reached = next((error for _, error in done if error is not None), None)
-        return [result for result, _ in done], reached
+        return await side_by_side([self.drive(generator) for generator in generators])
 
     def spend(self) -> Spend:
         """What was asked and paid so far."""
@@ -202,6 +199,26 @@ class Session:
             tuple(sorted(log.asked.items())),
             time.monotonic() - self._started,
         )
+
+
+async def side_by_side(
+    coroutines: Sequence[Coroutine[Any, Any, T]],
+) -> tuple[list[T | None], BudgetReached | None]:
+    """Run coroutines side by side; those that the budget stopped give None, any other error ends all.
+
+    Returns:
+        Results in order, and the budget's error if it stopped one.
+    """
+    tasks: list[asyncio.Task[T]] = [asyncio.create_task(coroutine) for coroutine in coroutines]
+    try:
+        done = await asyncio.gather(*(_until_budget(task) for task in tasks))
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise
+    reached = next((error for _, error in done if error is not None), None)
+    return [result for result, _ in done], reached
 
 
 async def _until_budget(task: asyncio.Task[T]) -> tuple[T | None, BudgetReached | None]:

@@ -16,6 +16,9 @@ import click
 
 COMMANDS = {
     "optimize": "A better prompt, its sealed-test gain, and what the gain is made of.",
+    "plan": "What a study will ask, cost and be able to tell.",
+    "run": "Run or resume a study.",
+    "report": "What a study found, as tables, JSON, CSV or Parquet.",
     "tasks": "List tasks, fetch them from their publishers.",
     "models": "List models and prices, fetch local weights.",
     "init": "Write a task file for your data.",

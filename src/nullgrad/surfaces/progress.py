@@ -93,11 +93,11 @@ class Progress:
         parts = [f"{self.asked:,}/{self.expected:,} calls"]
         if rate:
             parts.append(f"{rate:.1f}/s")
-        parts.append(f"{_short(self.tokens)} tokens")
+        parts.append(f"{short(self.tokens)} tokens")
         if self.failed:
             parts.append(f"{self.failed} failed")
         if rate and left:
-            parts.append(f"about {_duration(left / rate)} left")
+            parts.append(f"about {duration(left / rate)} left")
         if self.standing:
             parts.append(self.standing)
         return " · ".join(parts)
@@ -178,13 +178,15 @@ def make_progress(forecast: Forecast, *, quiet: bool) -> Progress:
     return LiveProgress(expected) if sys.stderr.isatty() else PlainProgress(expected)
 
 
-def _short(number: int) -> str:
+def short(number: int) -> str:
+    """A count in a few characters."""
     if number < 10_000:
         return f"{number:,}"
     return f"{number / 1e3:.0f}k" if number < 1e6 else f"{number / 1e6:.1f}M"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A time in words."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

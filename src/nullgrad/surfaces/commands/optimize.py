@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
-import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,7 +10,6 @@ from typing import Any
 import click
 
 EXIT_BUDGET = 4
-EXIT_INTERRUPTED = 130
 
 KEPT = "The result is kept in the ledger."
 AGAIN = "Run the same command again: nothing is paid again."
@@ -96,6 +92,7 @@ def command(**options: Any) -> int:
     """
     from nullgrad.api import DEFAULT_ARM, DEFAULT_LEDGER, Optimization, Spending, check_out, load_task
     from nullgrad.errors import UserError
+    from nullgrad.surfaces.interrupt import run_interruptibly
     from nullgrad.surfaces.progress import make_progress
     from nullgrad.surfaces.text import print_forecast, print_result
 
@@ -140,7 +137,8 @@ def command(**options: Any) -> int:
             click.echo(f"note: {note}", err=True)
     progress = make_progress(forecast, quiet=options["quiet"])
     with progress:
-        result = _run(job, options["ledger"] or DEFAULT_LEDGER, progress)
+        ledger = options["ledger"] or DEFAULT_LEDGER
+        result = run_interruptibly(lambda: job.run(ledger=ledger, observer=progress), progress)
     unsaved = _save(result, options["out"])
     try:
         if options["as_json"]:
@@ -170,37 +168,6 @@ def _save(result: Any, out: Path | None) -> Exception | None:
         except UserError as error:
             return error
     return None
-
-
-def _run(job: Any, ledger: Path, progress: Any) -> Any:
-    """Run with Ctrl-C and SIGTERM as a clean stop: calls in flight arrive and are recorded; again stops at once."""
-
-    async def main() -> Any:
-        loop = asyncio.get_running_loop()
-        task = asyncio.ensure_future(job.run(ledger=ledger, observer=progress))
-
-        def stop() -> None:
-            progress.on_notice(
-                "Stopping: waiting for the calls in flight, so that what is paid for is kept (again to stop at once)."
-            )
-            task.cancel()
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.add_signal_handler(number, stop_at_once)
-
-        def stop_at_once() -> None:
-            # As a kill is: the ledger has whole commits only. The terminal must still get its cursor back.
-            progress.__exit__(None, None, None)
-            click.echo("interrupted: every reply recorded so far is in the ledger.", err=True)
-            os._exit(EXIT_INTERRUPTED)
-
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop)
-        try:
-            return await task
-        except asyncio.CancelledError:
-            raise KeyboardInterrupt from None
-
-    return asyncio.run(main())
 
 
 def _overrides(options: dict[str, Any]) -> dict[str, Any]:
