@@ -217,6 +217,16 @@ def test_the_dry_run_asks_nothing(task: Path, capsys: pytest.CaptureFixture[str]
     assert not Path("l.db").exists()
 
 
+def test_controls_that_cannot_be_attributed_are_told_beforehand(
+    task: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Endpoint() as endpoint:
+        assert run(arguments(endpoint, "--dry-run", "--controls", "standard", "--trials", "2")) == 0
+        assert "2 of the 3 trials" in capsys.readouterr().out
+        assert run(arguments(endpoint, "--dry-run", "--why")) == 0
+    assert "attribution needs" not in capsys.readouterr().out
+
+
 def test_dollars_need_a_known_price(task: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with Endpoint() as endpoint:
         assert run(arguments(endpoint, "--max-usd", "1")) == 2

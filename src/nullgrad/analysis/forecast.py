@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from nullgrad.analysis.attribution import LEAST_BLOCKS
 from nullgrad.analysis.intervals import resolvable_gain
 from nullgrad.core.calls import Calls
 from nullgrad.core.chat import Role, Usage
@@ -39,6 +40,7 @@ class Forecast:
         test_usd: of the sealed test.
         resolvable: half-width of the gain's interval in points, if a fifth of the answers changes.
         test_examples: size of the test split.
+        note: what the controls asked for cannot show, "" where there is nothing to say.
     """
 
     main: Calls
@@ -51,6 +53,7 @@ class Forecast:
     test_usd: Decimal | None
     resolvable: float
     test_examples: int
+    note: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""
@@ -61,6 +64,7 @@ class Forecast:
             "usd_estimate": None if self.usd is None else float(self.usd),
             "resolvable_gain_points": round(self.resolvable, 2),
             "test_examples": self.test_examples,
+            "note": self.note,
         }
 
 
@@ -114,6 +118,10 @@ def forecast(plan: Plan, price: Price) -> Forecast:
         dollars(test),
         100 * resolvable_gain(len(plan.task.test)),
         len(plan.task.test),
+        f"The controls run in {plan.trials} of the {LEAST_BLOCKS} trials that an attribution needs: it will say "
+        "that nothing can be attributed. Give --trials 3 or more."
+        if plan.control_arms and plan.trials < LEAST_BLOCKS
+        else "",
     )
 
 

@@ -44,6 +44,8 @@ def print_forecast(forecast: Forecast, price_date: str, stream: IO[str]) -> None
         f"The sealed test has {forecast.test_examples} examples: it resolves gains of about "
         f"±{forecast.resolvable:.0f} points if a fifth of the answers changes.\n"
     )
+    if forecast.note:
+        stream.write(f"{forecast.note}\n")
 
 
 def print_result(result: OptimizeResult, stream: IO[str]) -> None:
