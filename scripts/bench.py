@@ -26,7 +26,8 @@ PAGE_TEXT = """# Speed beside other optimizers
 
 One prompt evaluated against an endpoint on loopback that answers after a fixed latency, each client in a process of its own, the
 runs interleaved; medians. `x bare` is the ratio to a plain aiohttp loop of the same round, which is what to look at: absolute
-times belong to the machine. nullgrad's figures include its ledger and its progress. Made by `make bench-docs`.
+times belong to the machine. Imports are outside the measure for
+every client; nullgrad's figures include making the job, its ledger, its progress and its result. Made by `make bench-docs`.
 
 ```text
 {clients}

@@ -9,10 +9,9 @@ from typing import Any
 
 import click
 
-EXIT_BUDGET = 4
+from nullgrad.surfaces.delivery import deliver
 
-KEPT = "The result is kept in the ledger."
-AGAIN = "Run the same command again: nothing is paid again."
+EXIT_BUDGET = 4
 
 
 @click.command(name="optimize")
@@ -91,7 +90,6 @@ def command(**options: Any) -> int:
     Exit codes: 0 done, 2 your mistake, 3 the endpoint's failure, 4 a budget reached, 130 interrupted.
     """
     from nullgrad.api import DEFAULT_ARM, DEFAULT_LEDGER, Optimization, Spending, check_out, load_task
-    from nullgrad.errors import UserError
     from nullgrad.surfaces.interrupt import run_interruptibly
     from nullgrad.surfaces.progress import make_progress
     from nullgrad.surfaces.text import print_forecast, print_result
@@ -139,35 +137,8 @@ def command(**options: Any) -> int:
     with progress:
         ledger = options["ledger"] or DEFAULT_LEDGER
         result = run_interruptibly(lambda: job.run(ledger=ledger, observer=progress), progress)
-    unsaved = _save(result, options["out"])
-    try:
-        if options["as_json"]:
-            click.echo(result.to_json())
-        else:
-            print_result(result, sys.stdout)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise UserError(
-            f"Standard output cannot be written: {error.strerror or error}.", KEPT, AGAIN
-        ) from None
-    if unsaved is not None:
-        raise unsaved
+    deliver(result, options["out"], options["as_json"], lambda: print_result(result, sys.stdout))
     return 0 if result.complete else EXIT_BUDGET
-
-
-def _save(result: Any, out: Path | None) -> Exception | None:
-    """Write the result; a failure is given back, to be said after what can still be shown."""
-    from nullgrad.api import write_out
-    from nullgrad.errors import UserError
-
-    if out is not None:
-        try:
-            write_out(out, result.to_json() + "\n", KEPT, f"{AGAIN} Give --out another place.")
-        except UserError as error:
-            return error
-    return None
 
 
 def _overrides(options: dict[str, Any]) -> dict[str, Any]:

@@ -8,12 +8,10 @@ from typing import Any
 
 import click
 
+from nullgrad.surfaces.delivery import deliver
 from nullgrad.surfaces.study_options import study_of, study_options
 
 EXIT_BUDGET = 4
-
-KEPT = "The result is kept in the ledger: nullgrad report prints it."
-AGAIN = "Run the same command again: nothing is paid again."
 
 
 @click.command(name="run")
@@ -31,7 +29,6 @@ def command(**options: Any) -> int:
     Exit codes: 0 done, 2 your mistake, 3 the endpoint's failure, 4 a budget reached, 130 interrupted.
     """
     from nullgrad.api import DEFAULT_LEDGER, check_out
-    from nullgrad.errors import UserError
     from nullgrad.surfaces.interrupt import run_interruptibly
     from nullgrad.surfaces.study_progress import make_study_progress
     from nullgrad.surfaces.study_text import print_intent, print_report
@@ -46,32 +43,5 @@ def command(**options: Any) -> int:
     progress = make_study_progress(job.study, job.cost, quiet=options["quiet"])
     with progress:
         result = run_interruptibly(lambda: job.arun(ledger=ledger, observer=progress), progress)
-    unsaved = _save(result, options["out"])
-    try:
-        if options["as_json"]:
-            click.echo(result.to_json())
-        else:
-            print_report(result.to_dict(), sys.stdout)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise UserError(
-            f"Standard output cannot be written: {error.strerror or error}.", KEPT, AGAIN
-        ) from None
-    if unsaved is not None:
-        raise unsaved
+    deliver(result, options["out"], options["as_json"], lambda: print_report(result.to_dict(), sys.stdout))
     return EXIT_BUDGET if result.stopped else 0
-
-
-def _save(result: Any, out: Path | None) -> Exception | None:
-    """Write the result; a failure is given back, to be said after what can still be shown."""
-    from nullgrad.api import write_out
-    from nullgrad.errors import UserError
-
-    if out is not None:
-        try:
-            write_out(out, result.to_json() + "\n", KEPT, f"{AGAIN} Give --out another place.")
-        except UserError as error:
-            return error
-    return None
