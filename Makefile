@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: install demo test lint type bench bench-docs bench-peers bench-demo docs lock clean
+.PHONY: install demo test lint type bench bench-docs bench-peers bench-demo docs studies lock clean
 
 install: $(STAMP)
 
@@ -46,6 +46,9 @@ bench-demo: install
 
 docs: install
 	$(BIN)/python scripts/docs.py
+
+studies: install
+	$(BIN)/python scripts/studies.py
 
 lock:
 	uv pip compile pyproject.toml --extra local --extra parquet --group dev --python-version 3.11 \

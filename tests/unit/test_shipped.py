@@ -141,3 +141,49 @@ def test_data_for_a_judge_needs_no_target(data):
     task = resolve_task(str(data), input="review", prompt="P", scorer={"judge": {"rubric": "Is it kind?"}})
     assert task.view.scorer.asks
     assert task.test[0].target == ""
+
+
+def based(folder: Path, text: str, name: str = "mine.yaml") -> Path:
+    path = folder / name
+    path.write_text(text, "utf-8")
+    return path
+
+
+def test_a_task_file_may_build_on_a_task(tmp_path):
+    path = based(
+        tmp_path, "task: support-tickets\nsplit: {train: 6, validation: 4, test: 5}\nprompt: Good?\n"
+    )
+    task, whole = resolve_task(str(path)), resolve_task("support-tickets")
+    assert (task.view.name, task.view.seed_prompt, len(task.test)) == ("mine", "Good?", 5)
+    assert task.view.labels == whole.view.labels and task.view.format == whole.view.format
+    again = based(
+        tmp_path, "task: mine.yaml\nname: other\nsplit: {train: 6, validation: 4, test: 6}\n", "two.yaml"
+    )
+    assert (resolve_task(str(again)).view.name, resolve_task(str(again)).view.seed_prompt) == (
+        "other",
+        "Good?",
+    )
+    assert len(resolve_task(str(again), split={"train": 6, "validation": 4, "test": 7}).test) == 7
+
+
+def test_paths_of_a_file_that_builds_on_a_task_are_relative_to_it(tmp_path, monkeypatch):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "seed.md").write_text("Is it bad?\n", "utf-8")
+    path = based(tmp_path / "sub", "task: support-tickets\nprompt: {file: seed.md}\n")
+    monkeypatch.chdir(tmp_path)
+    assert resolve_task(str(path.relative_to(tmp_path))).view.seed_prompt == "Is it bad?"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("task: suport-tickets\n", ("mine.yaml, line 1", "'support-tickets'")),
+        ("task: support-tickets\ndata: x.csv\n", ("mine.yaml, line 2", "'data'", "beside 'task'")),
+        ("task: support-tickets\nprompts: x\n", ("mine.yaml, line 2", "'prompts'", "'prompt'")),
+        ("task: mine.yaml\n", ("mine.yaml, line 1", "built on itself")),
+        ("task: support-tickets\nsplit: {train: 900}\n", ("mine.yaml, line 1",)),
+    ],
+)  # fmt: skip
+def test_mistakes_in_a_file_that_builds_on_a_task(tmp_path, text, said):
+    path = based(tmp_path, text)
+    refused(lambda: resolve_task(str(path)), *said)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,15 @@ import yaml
 from nullgrad.api.study_build import build_study, given_models
 from nullgrad.core.arms import parse_arm
 from nullgrad.edges.script import ScriptModel
-from nullgrad.edges.studyfile import load_study, read_study, scale_study, study_schema, with_tasks
+from nullgrad.edges.studyfile import (
+    cap_trials,
+    load_preset,
+    load_study,
+    read_study,
+    scale_study,
+    study_schema,
+    with_tasks,
+)
 from nullgrad.edges.studyspec import SamplingEntry, StudySpec
 from nullgrad.errors import UserError
 
@@ -372,6 +381,19 @@ def test_a_smaller_study(tmp_path: Path) -> None:
     for scale in (0, -1, 1.5, float("nan")):
         with pytest.raises(UserError, match="--scale"):
             scale_study(spec, scale)
+
+
+def test_capped_trials_are_the_first_ones_of_the_same_run():
+    spec = load_preset("paper-main")
+    capped = cap_trials(spec, 12)
+    assert {one.trials for one in capped.arms} == {12, 5}
+    assert replace(capped, arms=spec.arms) == spec
+    assert cap_trials(spec, 30) == spec
+    looked = replace(load_preset("balanced-check"), sequential=(5, 10, 30))
+    assert cap_trials(looked, 10).sequential == (5, 10)
+    assert cap_trials(looked, 8).sequential == (5, 8)
+    with pytest.raises(UserError, match="--trials is 0"):
+        cap_trials(spec, 0)
 
 
 def test_other_tasks(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from nullgrad.api.optimization import (
 from nullgrad.api.study import Study
 from nullgrad.api.study_build import given_models
 from nullgrad.edges.outfile import check_out, write_out
+from nullgrad.edges.studyspec import SamplingEntry
 
 __all__ = [
     "DEFAULT_ARM",
@@ -34,6 +35,7 @@ __all__ = [
     "Optimization",
     "OptimizeResult",
     "Quiet",
+    "SamplingEntry",
     "Spending",
     "Study",
     "aoptimize",

@@ -23,6 +23,7 @@ from nullgrad.core.facts import Spend
 from nullgrad.core.study import Study as Design
 from nullgrad.edges.ledger import open_ledger
 from nullgrad.edges.prices import price_table
+from nullgrad.edges.studyspec import SamplingEntry
 from nullgrad.errors import UserError
 from nullgrad.ports import Ledger, Model, Observer
 from nullgrad.run.budget import Limits
@@ -85,6 +86,8 @@ class Study:
         send_seed: bool = True,
         tasks: Sequence[str] = (),
         scale: float = 1.0,
+        trials: int | None = None,
+        sampling: SamplingEntry | None = None,
         sequential: bool | Sequence[int] = False,
         concurrency: int = 32,
         spending: Spending | None = None,
@@ -100,6 +103,8 @@ class Study:
             send_seed: whether draws are sent as `seed`.
             tasks: in place of those of the file: task files or names.
             scale: share to which trials and steps are shrunk, above 0, at most 1.
+            trials: of an arm at most.
+            sampling: before what the file says.
             sequential: numbers of blocks after which what is decided stops, in place of those of the file; True for a
                 third, two thirds and all of the blocks where the file declares none.
             concurrency: calls in flight per model at most.
@@ -108,7 +113,7 @@ class Study:
         Raises:
             UserError: it cannot be read, or cannot be run as asked.
         """
-        from nullgrad.edges.studyfile import load_study, scale_study, with_tasks
+        from nullgrad.edges.studyfile import cap_trials, load_study, scale_study, with_tasks
 
         if model is not None and models:
             raise UserError(
@@ -121,6 +126,8 @@ class Study:
             spec = with_tasks(spec, tasks)
         if scale != 1.0:
             spec = scale_study(spec, scale)
+        if trials is not None:
+            spec = cap_trials(spec, trials)
         spec = replace(spec, sequential=_looks(sequential, spec.sequential, spec.blocks))
         own, given = spec.budget, spending or Spending()
         return cls(
@@ -133,6 +140,7 @@ class Study:
                 base_url=base_url,
                 endpoint_name=endpoint_name,
                 send_seed=send_seed,
+                sampling=sampling,
             ),
             concurrency=concurrency,
             spending=Spending(

@@ -16,8 +16,9 @@ from nullgrad.edges.publisher_tasks import load_named
 from nullgrad.edges.publishers import is_fetched, published_names
 from nullgrad.edges.scaffold import guess_columns, scaffold_task
 from nullgrad.edges.taskfile import load_task, procedural_task, task_from_data
-from nullgrad.edges.taskspec import FurtherKeys, Overrides, is_hub, needs_no_target
-from nullgrad.edges.yamlread import nearest
+from nullgrad.edges.taskspec import KEYS, FurtherKeys, Overrides, continued, is_hub, needs_no_target
+from nullgrad.edges.taskvalues import filled, replacements
+from nullgrad.edges.yamlread import nearest, read_yaml
 from nullgrad.errors import UserError
 
 __all__ = ["TaskInfo", "list_tasks", "resolve_task", "scaffold_task", "shipped_tasks"]
@@ -70,7 +71,7 @@ def resolve_task(ref: str, **overrides: Unpack[Overrides]) -> Task:
     """
     path = Path(ref)
     if path.suffix.lower() in (".yaml", ".yml"):
-        return load_task(path, **overrides)
+        return _based(path, overrides) or load_task(path, **overrides)
     if is_hub(ref) or path.suffix.lower() in SUFFIXES:
         return _from_data(ref, overrides)
     shipped = shipped_tasks()
@@ -83,6 +84,38 @@ def resolve_task(ref: str, **overrides: Unpack[Overrides]) -> Task:
     if ref and (path / "task.yaml").is_file():
         return load_task(path / "task.yaml", **overrides)
     raise _no_task(ref, path, [*shipped, *procedural.names(), *published_names()])
+
+
+def _based(path: Path, overrides: Overrides) -> Task | None:
+    """The task of a file that says `task: NAME` and what it replaces of it, None for a file of its own data."""
+    root = read_yaml(path)
+    fields = root.mapping() if root.kind == "mapping" else {}
+    if "task" not in fields:
+        return None
+    fields = root.mapping(("task", *KEYS))
+    base = fields.pop("task")
+    ref = filled(base, "the name of a task").strip()
+    for key in ("data", "procedural"):
+        if key in fields and ref not in procedural.names():
+            raise fields[key].error(
+                f"{key!r} has no meaning beside 'task', whose examples are taken", "Remove one of the two."
+            )
+    said = {"name": path.stem, **replacements(fields)}
+    if isinstance(prompt := said.get("prompt"), dict) and "file" in prompt:
+        said["prompt"] = {"file": str((path.parent / str(prompt["file"])).resolve())}
+    found = path.parent / ref
+    if found.resolve() == path.resolve():
+        raise base.error("the task is built on itself", "Name another one.")
+    is_file = found.suffix.lower() in (".yaml", ".yml") or (found / "task.yaml").is_file()
+    try:
+        return resolve_task(str(found) if is_file else ref, **{**said, **overrides})
+    except UserError as error:
+        place = f"{base.place}: "
+        raise (
+            error
+            if error.what.startswith(path.name)
+            else UserError(place + continued(error.what), error.consequence, error.ways_out)
+        ) from None
 
 
 def _no_task(ref: str, path: Path, known: Sequence[str]) -> UserError:

@@ -143,18 +143,29 @@ def scale_study(spec: StudySpec, scale: float) -> StudySpec:
 
     course = any(one.kind in ("fit", "plateau") for one in spec.contrasts)
     steps = shrink(spec.steps, 3 if course else 2)
-    arms = tuple(ArmPlan(one.arm, shrink(one.trials, 2)) for one in spec.arms)
-    blocks = max(one.trials for one in arms)
+    fewer = _with_trials(spec, [shrink(one.trials, 2) for one in spec.arms])
+    return replace(fewer, steps=steps, curve=tuple(step for step in spec.curve if step <= steps))
+
+
+def cap_trials(spec: StudySpec, trials: int) -> StudySpec:
+    """The study with so many trials of an arm at most; the trials that are left are the same ones.
+
+    Raises:
+        UserError: `trials` is below 1.
+    """
+    if trials < 1:
+        raise UserError(f"--trials is {trials}.", _NOTHING, "Give 1 or more.")
+    return _with_trials(spec, [min(one.trials, trials) for one in spec.arms])
+
+
+def _with_trials(spec: StudySpec, trials: Sequence[int]) -> StudySpec:
+    """Looks that are no longer reached give way to one at the end."""
+    arms = tuple(ArmPlan(one.arm, number) for one, number in zip(spec.arms, trials, strict=True))
+    blocks = max(trials)
     looks = spec.sequential
     if looks and looks[-1] != blocks:
         looks = (*(look for look in looks if look < blocks), blocks)
-    return replace(
-        spec,
-        steps=steps,
-        arms=arms,
-        curve=tuple(step for step in spec.curve if step <= steps),
-        sequential=looks,
-    )
+    return replace(spec, arms=arms, sequential=looks)
 
 
 def with_tasks(spec: StudySpec, refs: Sequence[str]) -> StudySpec:

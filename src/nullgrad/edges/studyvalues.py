@@ -33,9 +33,6 @@ MODEL_KEYS = (
 )
 
 _TASK_KEYS = ("task", "subsample", *TASK_KEYS)
-_READ_AS_VALUES = frozenset({"split", "stratify", "scorer", "procedural", "slots"})
-"""Keys of a task whose numbers and booleans are meant as such; all others keep the text that was written."""
-
 _POINTS = re.compile(r"(?P<points>\d+(?:\.\d+)?)\s*points?")
 
 
@@ -90,11 +87,9 @@ def _task(value: Value) -> TaskEntry:
         if "name" in fields
         else checked_name(task_name(ref), fields["task"], "task")
     )
-    overrides = {
-        key: taskvalues.plain(item) if key in _READ_AS_VALUES else _as_written(item)
-        for key, item in fields.items()
-        if key not in ("task", "subsample", "name")
-    }
+    overrides = taskvalues.replacements(
+        {key: item for key, item in fields.items() if key not in ("task", "subsample", "name")}
+    )
     return TaskEntry(
         name, ref, overrides, _subsample(fields["subsample"]) if "subsample" in fields else None, value.place
     )
@@ -108,15 +103,6 @@ def task_name(ref: str) -> str:
     if is_hub(ref) or path.suffix.lower() in SUFFIXES:
         return Path(ref.partition("@")[0].replace(":", "/")).stem
     return ref
-
-
-def _as_written(value: Value) -> Any:
-    """Lists and mappings of texts: `labels: [yes, no]` are two words."""
-    if value.kind == "list":
-        return [_as_written(item) for item in value.items()]
-    if value.kind == "mapping":
-        return {key: _as_written(item) for key, item in value.mapping().items()}
-    return None if value.kind == "nothing" else value.text()
 
 
 def _subsample(value: Value) -> Subsample:

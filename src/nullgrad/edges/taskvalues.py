@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -76,6 +77,24 @@ def labels(value: Value) -> tuple[str, ...]:
             "'labels' needs at least two labels", "Name them all, or leave 'labels' out for open answers."
         )
     return tuple(found)
+
+
+_AS_VALUES = frozenset({"split", "stratify", "scorer", "procedural", "slots"})
+"""Keys of a task whose numbers and booleans are meant as such; all others keep the text that was written."""
+
+
+def replacements(fields: Mapping[str, Value]) -> dict[str, Any]:
+    """Keys that replace those of another task, as plain values; lists keep their words: `labels: [yes, no]` are two."""
+    return {key: plain(item) if key in _AS_VALUES else as_written(item) for key, item in fields.items()}
+
+
+def as_written(value: Value) -> Any:
+    """Lists and mappings of the texts that were written, None for nothing."""
+    if value.kind == "list":
+        return [as_written(item) for item in value.items()]
+    if value.kind == "mapping":
+        return {key: as_written(item) for key, item in value.mapping().items()}
+    return None if value.kind == "nothing" else value.text()
 
 
 def plain(value: Value) -> Any:

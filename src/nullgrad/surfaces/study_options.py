@@ -34,6 +34,11 @@ _OPTIONS = (
     click.option(
         "--scale", type=float, default=1.0, show_default=True, help="Shrink trials and steps to this share."
     ),
+    click.option("--trials", type=int, help="Trials of an arm at most; more go on with the same run."),
+    click.option("--temperature", type=float, help="In place of the study's."),
+    click.option("--optimizer-temperature", type=float, help="The optimizer's own."),
+    click.option("--top-p", type=float, help="In place of the study's."),
+    click.option("--max-completion", type=int, help="Limit of a reply in tokens, in place of the study's."),
     click.option(
         "--sequential",
         is_flag=False,
@@ -63,7 +68,7 @@ def study_of(options: dict[str, Any]) -> Any:
     Raises:
         UserError: it cannot be run as asked.
     """
-    from nullgrad.api import Spending, Study, given_models
+    from nullgrad.api import SamplingEntry, Spending, Study, given_models
 
     return Study.from_file(
         options["study"],
@@ -76,6 +81,13 @@ def study_of(options: dict[str, Any]) -> Any:
         send_seed=not options["no_seed"],
         tasks=options["tasks"],
         scale=options["scale"],
+        trials=options["trials"],
+        sampling=SamplingEntry(
+            options["temperature"],
+            options["top_p"],
+            options["max_completion"],
+            options["optimizer_temperature"],
+        ),
         sequential=_looks(options["sequential"]),
         concurrency=options["concurrency"],
         spending=Spending(options["max_calls"], options["max_total_tokens"], options["max_usd"]),
