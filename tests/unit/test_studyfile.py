@@ -14,6 +14,7 @@ from nullgrad.api.study_build import build_study, given_models
 from nullgrad.core.arms import parse_arm
 from nullgrad.edges.script import ScriptModel
 from nullgrad.edges.studyfile import (
+    cap_steps,
     cap_trials,
     load_preset,
     load_study,
@@ -394,6 +395,16 @@ def test_capped_trials_are_the_first_ones_of_the_same_run():
     assert cap_trials(looked, 8).sequential == (5, 8)
     with pytest.raises(UserError, match="--trials is 0"):
         cap_trials(spec, 0)
+
+
+def test_capped_steps_leave_out_the_rest_of_the_curve():
+    spec = load_preset("guard-check")
+    assert spec.steps > 5 and max(spec.curve) > 5
+    capped = cap_steps(spec, 5)
+    assert (capped.steps, capped.arms) == (5, spec.arms) and max(capped.curve) <= 5
+    assert cap_steps(spec, 1000) == spec
+    with pytest.raises(UserError, match="--steps is 0"):
+        cap_steps(spec, 0)
 
 
 def test_other_tasks(tmp_path: Path) -> None:

@@ -87,6 +87,7 @@ class Study:
         tasks: Sequence[str] = (),
         scale: float = 1.0,
         trials: int | None = None,
+        steps: int | None = None,
         sampling: SamplingEntry | None = None,
         sequential: bool | Sequence[int] = False,
         concurrency: int = 32,
@@ -104,6 +105,7 @@ class Study:
             tasks: in place of those of the file: task files or names.
             scale: share to which trials and steps are shrunk, above 0, at most 1.
             trials: of an arm at most.
+            steps: of a trial at most.
             sampling: before what the file says.
             sequential: numbers of blocks after which what is decided stops, in place of those of the file; True for a
                 third, two thirds and all of the blocks where the file declares none.
@@ -113,7 +115,7 @@ class Study:
         Raises:
             UserError: it cannot be read, or cannot be run as asked.
         """
-        from nullgrad.edges.studyfile import cap_trials, load_study, scale_study, with_tasks
+        from nullgrad.edges.studyfile import cap_steps, cap_trials, load_study, scale_study, with_tasks
 
         if model is not None and models:
             raise UserError(
@@ -128,6 +130,8 @@ class Study:
             spec = scale_study(spec, scale)
         if trials is not None:
             spec = cap_trials(spec, trials)
+        if steps is not None:
+            spec = cap_steps(spec, steps)
         spec = replace(spec, sequential=_looks(sequential, spec.sequential, spec.blocks))
         own, given = spec.budget, spending or Spending()
         return cls(

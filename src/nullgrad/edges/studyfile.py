@@ -158,6 +158,18 @@ def cap_trials(spec: StudySpec, trials: int) -> StudySpec:
     return _with_trials(spec, [min(one.trials, trials) for one in spec.arms])
 
 
+def cap_steps(spec: StudySpec, steps: int) -> StudySpec:
+    """The study with so many update steps of a trial at most; steps of the curve that are no longer made are left out.
+
+    Raises:
+        UserError: `steps` is below 1.
+    """
+    if steps < 1:
+        raise UserError(f"--steps is {steps}.", _NOTHING, "Give 1 or more.")
+    fewer = min(spec.steps, steps)
+    return replace(spec, steps=fewer, curve=tuple(step for step in spec.curve if step <= fewer))
+
+
 def _with_trials(spec: StudySpec, trials: Sequence[int]) -> StudySpec:
     """Looks that are no longer reached give way to one at the end."""
     arms = tuple(ArmPlan(one.arm, number) for one, number in zip(spec.arms, trials, strict=True))

@@ -35,6 +35,7 @@ _OPTIONS = (
         "--scale", type=float, default=1.0, show_default=True, help="Shrink trials and steps to this share."
     ),
     click.option("--trials", type=int, help="Trials of an arm at most; more go on with the same run."),
+    click.option("--steps", type=int, help="Update steps of a trial at most."),
     click.option("--temperature", type=float, help="In place of the study's."),
     click.option("--optimizer-temperature", type=float, help="The optimizer's own."),
     click.option("--top-p", type=float, help="In place of the study's."),
@@ -82,6 +83,7 @@ def study_of(options: dict[str, Any]) -> Any:
         tasks=options["tasks"],
         scale=options["scale"],
         trials=options["trials"],
+        steps=options["steps"],
         sampling=SamplingEntry(
             options["temperature"],
             options["top_p"],
