@@ -3,7 +3,7 @@
     scripts/studies.py                  # all of them: hours on two cores; the same command goes on after a stop
     scripts/studies.py main shared      # some of them; the page keeps what it says of the others
 
-Each is an ordinary `nullgrad run`, printed before it runs; replies are kept in `--ledger`.
+Each is an ordinary `nullgrad run`, printed before it runs; replies are kept in `--ledgers`.
 """
 
 from __future__ import annotations
@@ -54,14 +54,15 @@ class Study:
 STUDIES = {
     "main": Study(
         "The paper's main runs, on support tickets",
-        ("paper-main", "--task", "studies/tickets.yaml", "--model", MODEL),
-        "Sixteen arms as published (arXiv 2512.13598), 30 trials of naive and 5 of validated selection, independent draws. The "
-        "task is the shipped one, on a test of 60; the paper's were GPQA Diamond and two tasks of BBEH under Claude 3.7 "
-        "Sonnet, of which the last three columns tell.",
+        ("paper-main", "--task", "studies/tickets.yaml", "--model", MODEL, "--trials", "15", "--steps", "5"),
+        "The paper's sixteen arms (arXiv 2512.13598), independent draws, 5 trials of validated selection as published; of naive "
+        "selection 15 instead of 30 trials, and 5 steps instead of 10. Without `--trials` and `--steps` the same command goes on "
+        "to the published size. The task is the shipped one, on a test of 60; the paper's were GPQA Diamond and two tasks of "
+        "BBEH under Claude 3.7 Sonnet, of which the last three columns tell.",
     ),
     "balanced": Study(
         "Labels, balanced and at 80 to 20",
-        ("studies/balanced-tickets.yaml", "--model", MODEL),
+        ("studies/balanced-tickets.yaml", "--model", MODEL, "--trials", "10", "--steps", "5"),
         "The preset `balanced-check` on the shipped task. An interaction above zero says that the labels bring more at 80 to 20, "
         "where they tell the frequency of the answers.",
     ),
@@ -96,10 +97,10 @@ def run(arguments: Sequence[str], ledger: Path) -> dict[str, Any]:
     return json.loads(nullgrad(["run", *arguments, "--ledger", str(ledger), "--json"]))
 
 
-def section(name: str, ledger: Path, trials: int | None) -> list[str]:
+def section(name: str, ledger: Path) -> list[str]:
     """One study of `STUDIES` in Markdown."""
     study = STUDIES[name]
-    arguments = [*study.arguments, *(["--trials", str(trials)] if trials and name != "puzzles" else [])]
+    arguments = study.arguments
     plan = json.loads(nullgrad(["plan", *arguments, "--ledger", str(ledger), "--json"]))
     result = run(arguments, ledger)
     asked, planned = result["calls"]["asked"], plan["calls"]["asked"]
@@ -215,7 +216,7 @@ def _published_keys(preset: str) -> dict[str, str]:
 SHARED_TASK = {"task": "support-tickets", "split": {"train": 30, "validation": 6, "test": 12}}
 
 
-def shared(ledger: Path) -> list[str]:
+def shared(ledgers: Path) -> list[str]:
     """Calls paid by `paper-main` with shared draws against the same study without."""
     spec = yaml.safe_load((PRESETS / "paper-main.yaml").read_text("utf-8"))
     rows = []
@@ -235,7 +236,7 @@ def shared(ledger: Path) -> list[str]:
                 }
                 file.write_text(yaml.safe_dump(own | {"name": f"shared-{design}", "contrasts": []}), "utf-8")
                 scripted = model.startswith("script:")
-                kept = Path(folder) / f"{design}.db" if scripted else ledger.with_name(f"shared-{design}.db")
+                kept = Path(folder) / f"{design}.db" if scripted else ledgers / f"shared-{design}.db"
                 result = run([str(file), "--model", model], kept)
                 # Whatever was paid at any time, for a resumed run pays the rest only.
                 paid[design] = (replies(kept), sum(result["calls"]["asked"].values()))
@@ -279,15 +280,16 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("which", nargs="*", choices=[*STUDIES, "shared", []])
-    parser.add_argument("--ledger", type=Path, default=Path(".nullgrad") / "studies.db")
-    parser.add_argument("--trials", type=int, help="Trials of an arm at most, where hours are short.")
+    parser.add_argument(
+        "--ledgers", type=Path, default=Path(".nullgrad") / "studies", help="Folder of the ledgers."
+    )
     options = parser.parse_args()
-    options.ledger.parent.mkdir(exist_ok=True)
-    ledger = options.ledger.resolve()
+    options.ledgers.mkdir(parents=True, exist_ok=True)
+    ledgers = options.ledgers.resolve()
     titles = {**{name: study.title for name, study in STUDIES.items()}, "shared": "What shared draws save"}
     kept = parts(PAGE.read_text("utf-8")) if PAGE.exists() else {}
     for name in options.which or [*STUDIES, "shared"]:
-        lines = shared(ledger) if name == "shared" else section(name, ledger, options.trials)
+        lines = shared(ledgers) if name == "shared" else section(name, ledgers / f"{name}.db")
         kept[titles[name]] = "\n".join(lines).strip()
         ordered = [(title, kept[title]) for title in titles.values() if title in kept]
         PAGE.write_text(HEAD + "".join(f"\n## {title}\n\n{text}\n" for title, text in ordered), "utf-8")
