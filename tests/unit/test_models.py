@@ -61,7 +61,7 @@ def test_every_kind_is_opened(tmp_path: Path) -> None:
         ("model.py", "script:model.py?"),
         ("anthropic/claude", "litellm/anthropic/claude,"),
         ("http://localhost:8000/v1", "--base-url http://localhost:8000/v1?"),
-        ("sim:world", "script:FILE"),
+        ("sim:world", "gradient"),
         ("", "openai/NAME"),
     ],
 )

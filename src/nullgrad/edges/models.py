@@ -14,7 +14,7 @@ from nullgrad.ports import Model
 if TYPE_CHECKING:
     from nullgrad.edges.openai import Constrain
 
-FORMS = ("openai/NAME", "local:NAME", "local:FILE.gguf", "litellm/PROVIDER/MODEL", "script:FILE")
+FORMS = ("openai/NAME", "local:NAME", "local:FILE.gguf", "litellm/PROVIDER/MODEL", "script:FILE", "sim:WORLD")
 """How models are written."""
 
 COMPACT_BYTES = 1_600_000_000
@@ -27,7 +27,7 @@ class ModelInfo:
 
     Attributes:
         name: what to write after `--model`.
-        kind: `endpoint`, `local`, `litellm`, `script`.
+        kind: `endpoint`, `local`, `litellm`, `script`, `sim`.
         note: what it is.
         price: dollars per million prompt and completion tokens, "" where that does not apply.
     """
@@ -51,7 +51,7 @@ def open_model(
     """The model that a text means; nothing is connected or loaded yet.
 
     Args:
-        spec: `openai/NAME`, `local:NAME-or-FILE.gguf`, `litellm/PROVIDER/MODEL`, `script:FILE`.
+        spec: `openai/NAME`, `local:NAME-or-FILE.gguf`, `litellm/PROVIDER/MODEL`, `script:FILE`, `sim:WORLD?dial=value`.
         base_url, constrain, logprobs: for `openai/`, see `OpenAIModel`.
         endpoint_name, send_seed, timeout: for `openai/` and `litellm/`.
 
@@ -83,11 +83,9 @@ def open_model(
 
         return load_script(Path(spec.removeprefix("script:")), spec)
     if spec.startswith("sim:"):
-        raise UserError(
-            f"{spec!r} means a simulated world, which comes in a later version.",
-            "Nothing was run.",
-            "Use script:FILE for a model without tokens, or local:NAME for a small real one.",
-        )
+        from nullgrad.edges.sim.model import open_sim
+
+        return open_sim(spec)
     near = _nearest(spec)
     hint = f"Did you mean {near}? " if near else ""
     raise UserError(
@@ -102,7 +100,13 @@ def _nearest(spec: str) -> str:
     if spec.startswith(("http://", "https://")):
         return f"openai/NAME with --base-url {spec}"
     match = re.fullmatch(r"([^/:]*)[/:]+(.*)", spec)
-    kinds = {"openai": "openai/", "local": "local:", "litellm": "litellm/", "script": "script:"}
+    kinds = {
+        "openai": "openai/",
+        "local": "local:",
+        "litellm": "litellm/",
+        "script": "script:",
+        "sim": "sim:",
+    }
     close = difflib.get_close_matches((match[1] if match else spec).lower(), kinds, 1)
     if close:
         rest = match[2] if match else ""
@@ -168,4 +172,10 @@ def list_models() -> list[ModelInfo]:
     rows.append(
         ModelInfo("script:FILE", "script", "a scripted model for tests and docs: .py or .jsonl", "no charge")
     )
+    from nullgrad.edges.sim.catalogue import CATALOGUE
+
+    rows += [
+        ModelInfo(f"sim:{name}", "sim", f"simulated: {world.about}", "no charge")
+        for name, world in CATALOGUE.items()
+    ]
     return rows

@@ -23,7 +23,10 @@ from nullgrad.errors import UserError
 
 __all__ = ["TaskInfo", "list_tasks", "resolve_task", "scaffold_task", "shipped_tasks"]
 
-TaskKind = Literal["shipped", "generated", "published"]
+TaskKind = Literal["shipped", "generated", "published", "simulated"]
+
+SIMULATED = "sim/"
+"""How the tasks of simulated worlds begin."""
 
 _PUBLISHED = re.compile(r"(bbeh|bbh)/\w+")
 """A task of a collection that may have grown: one that is unknown here is used once it was fetched."""
@@ -47,7 +50,7 @@ class TaskInfo:
 
     Attributes:
         name: what to write for it.
-        kind: `shipped` with the package, `generated`, or `published` elsewhere.
+        kind: `shipped` with the package, `generated`, `published` elsewhere, or `simulated` for a world `sim:NAME`.
         description: one line.
         available: whether it can be used now; a published one must be fetched first.
     """
@@ -79,6 +82,10 @@ def resolve_task(ref: str, **overrides: Unpack[Overrides]) -> Task:
         return load_task(shipped[ref], **overrides)
     if ref in procedural.names():
         return procedural_task(ref, **overrides)
+    if ref.startswith(SIMULATED):
+        from nullgrad.edges.sim.task import sim_task
+
+        return sim_task(ref, **overrides)
     if ref in published_names() or (_PUBLISHED.fullmatch(ref) and is_fetched(ref)):
         return load_named(ref, **overrides)
     if ref and (path / "task.yaml").is_file():
@@ -138,7 +145,9 @@ def _no_task(ref: str, path: Path, known: Sequence[str]) -> UserError:
 
 
 def list_tasks() -> list[TaskInfo]:
-    """Every task that can be named: shipped, generated, published."""
+    """Every task that can be named: shipped, generated, published, simulated."""
+    from nullgrad.edges.sim.catalogue import CATALOGUE
+
     shipped = [TaskInfo(name, "shipped", _description(path), True) for name, path in shipped_tasks().items()]
     generated = [
         TaskInfo(name, "generated", _GENERATED.get(name, "Every example is new."), True)
@@ -148,7 +157,11 @@ def list_tasks() -> list[TaskInfo]:
         TaskInfo(name, "published", _DESCRIPTIONS[name.partition("/")[0]], is_fetched(name))
         for name in published_names()
     ]
-    return [*shipped, *generated, *published]
+    simulated = [
+        TaskInfo(SIMULATED + name, "simulated", f"For --model sim:{name}: {world.about}.", True)
+        for name, world in CATALOGUE.items()
+    ]
+    return [*shipped, *generated, *published, *simulated]
 
 
 def shipped_tasks() -> dict[str, Path]:
