@@ -26,8 +26,8 @@ class SelectionBias:
 
     Attributes:
         claimed: the winner's mean on the examples that chose it.
-        corrected: out-of-bag bootstrap of the winner.
-        cross_fitted: the same with a random tenth of the examples left out, chosen on the other nine tenths.
+        corrected: cross-fitted: chosen on nine tenths of the examples, scored on the tenth left out, over random tenths.
+        out_of_bag: chosen on a bootstrap draw, scored on the examples outside it; low where candidates truly differ.
         inflation: by how much the best would exceed the mean if all candidates were equal.
         candidates: possible winners.
         left_out: candidates with too few scores to be possible winners.
@@ -36,7 +36,7 @@ class SelectionBias:
 
     claimed: float
     corrected: Estimate
-    cross_fitted: Estimate
+    out_of_bag: Estimate
     inflation: float
     candidates: int
     left_out: int
@@ -48,16 +48,18 @@ class SelectionBias:
         return self.corrected if isinstance(self.corrected, NotEstimable) else self.claimed - self.corrected
 
 
-def selection_bias(rows: ArrayLike, *, seed: int, resamples: int = RESAMPLES) -> SelectionBias | NotEstimable:
+def selection_bias(
+    rows: ArrayLike, *, seed: int, resamples: int = RESAMPLES, incumbents: int = 0
+) -> SelectionBias | NotEstimable:
     """Correct the winner's score for having been chosen on the same examples.
 
-    Corrected: examples are drawn with replacement, the best candidate on the draw is chosen, and scored on the
-    examples left out of it (out-of-bag; Efron and Tibshirani 1997), averaged over draws; ties share equally. A draw
-    doubles the noise that the choice sees, so that where candidates truly differ the estimate is low (by 1 to 2 points
-    for 10 to 20 candidates with a standard deviation of 5 to 10 points). Cross-fitted: a tenth of the examples is left
-    out at random instead; the choice sees 1.1 times the noise, and the bias is within a point, at more variance.
-    Inflation: candidate labels are permuted within each example, which keeps the examples'
-    difficulty and makes all candidates equal.
+    Corrected (cross-fitted; Stone 1974): a tenth of the examples is left out at random, the best candidate on the rest is
+    chosen, and scored on what was left out, averaged over draws. The choice sees 1.1 times the noise, and the bias is
+    within a point. Out-of-bag (Efron and Tibshirani 1997): examples are drawn with replacement instead, and those outside
+    the draw score. A draw doubles the noise that the choice sees, so that where candidates truly differ the
+    estimate is low (by 1 to 2 points for 10 to 20 candidates with a standard deviation of 5 to 10 points), at less
+    variance. Inflation: candidate labels are permuted within each example, which keeps the examples' difficulty and
+    makes all candidates equal. Ties share equally.
 
     Only for candidates that were all proposed before any was scored: after adaptive steps the sealed test alone
     is unbiased.
@@ -68,6 +70,7 @@ def selection_bias(rows: ArrayLike, *, seed: int, resamples: int = RESAMPLES) ->
             on fewer than half of the examples cannot win.
         seed: of the draws and permutations.
         resamples: of each.
+        incumbents: how many of the last rows are of the current prompt, which wins its ties, as in selection.
 
     Raises:
         ValueError: another shape, or a score outside 0 to 1.
@@ -79,18 +82,19 @@ def selection_bias(rows: ArrayLike, *, seed: int, resamples: int = RESAMPLES) ->
         return NotEstimable("fewer than two examples with a score")
     eligible = (~np.isnan(scores)).mean(axis=1) >= LEAST_SEEN
     rest = scores[eligible]
+    kept = int(eligible[len(eligible) - incumbents :].sum())
     if len(rest) == 0:
         return NotEstimable("no candidate has scores on half of the examples")
     seen = (~np.isnan(rest)).astype(np.float64)
     values = np.where(np.isnan(rest), 0.0, rest)
     means = values.sum(axis=1) / seen.sum(axis=1)
-    winners = _winners(_adjusted(values, seen, np.ones((1, examples))))[0]
+    winners = _winners(_adjusted(values, seen, np.ones((1, examples))), kept)[0]
     claimed = float(winners @ means / winners.sum())
     stream = np.random.default_rng([seed, *rest.shape])
     return SelectionBias(
         claimed,
-        _left_out(values, seen, _bootstrap_draws(examples, stream, resamples)),
-        _left_out(values, seen, _nine_tenths(examples, stream, resamples)),
+        _left_out(values, seen, _nine_tenths(examples, stream, resamples), kept),
+        _left_out(values, seen, _bootstrap_draws(examples, stream, resamples), kept),
         _inflation(values, seen, stream, resamples),
         len(rest),
         int((~eligible).sum()),
@@ -115,10 +119,13 @@ def _adjusted(values: Floats, seen: Floats, weights: Floats) -> Floats:
     return adjusted
 
 
-def _winners(means: Floats) -> Floats:
-    """1 for each candidate at the maximum of its row, up to rounding."""
+def _winners(means: Floats, incumbents: int) -> Floats:
+    """1 for each candidate at the maximum of its row, up to rounding; 0 for the others where an incumbent is there."""
     best: Floats = means.max(axis=1, keepdims=True)
-    return (means >= best - 1e-9).astype(np.float64)
+    first = means.shape[1] - incumbents
+    winners = (means >= best - 1e-9).astype(np.float64)
+    winners[winners[:, first:].any(axis=1), :first] = 0.0
+    return winners
 
 
 def _bootstrap_draws(examples: int, stream: np.random.Generator, resamples: int) -> Iterator[Floats]:
@@ -136,11 +143,11 @@ def _nine_tenths(examples: int, stream: np.random.Generator, resamples: int) -> 
         yield stream.permuted(np.broadcast_to(kept, (min(CHUNK, resamples - start), examples)), axis=1)
 
 
-def _left_out(values: Floats, seen: Floats, draws: Iterator[Floats]) -> Estimate:
+def _left_out(values: Floats, seen: Floats, draws: Iterator[Floats], incumbents: int) -> Estimate:
     """Mean score of each draw's winner on the examples that the draw left out."""
     total = used = 0.0
     for weights in draws:
-        winners = _winners(_adjusted(values, seen, weights))
+        winners = _winners(_adjusted(values, seen, weights), incumbents)
         outside = (weights == 0).astype(np.float64)
         amount = outside @ seen.T
         known = winners * (amount > 0)

@@ -12,12 +12,13 @@ import numpy as np
 from nullgrad.analysis.diversity import best_of, score_disagreement, token_distance
 from nullgrad.analysis.estimate import Estimate, NotEstimable
 from nullgrad.analysis.selection_bias import selection_bias
+from nullgrad.analysis.selection_report import first_rows
 from nullgrad.analysis.study_rows import CellData, as_row, validation_rows
 from nullgrad.analysis.trajectory import MeanOver, mean_over
 from nullgrad.core.arms import Arm
 from nullgrad.core.events import CandidateScored
 from nullgrad.core.selection import KEEP, comparable
-from nullgrad.core.study_facts import StepFacts, TrialFacts
+from nullgrad.core.study_facts import StepFacts
 
 PAIRS = 750
 """Pairs of prompts whose distance is computed, over the whole study: the same number for each step of each arm."""
@@ -80,23 +81,27 @@ class WinnerBias:
 
     Attributes:
         cell, arm: which.
+        labels: that chose: `correct`, `wrong` or `shuffled`; the first step's numbers are against these.
+        adaptive: whether later steps chose among what earlier choices led to.
         trials: trials whose first step scored two candidates or more.
         candidates: most candidates of the first step, the seed prompt included where it is one.
         claimed: the first step's winner on the examples that chose it.
-        corrected: out-of-bag bootstrap of that winner.
-        cross_fitted: chosen on nine tenths, scored on the rest.
+        corrected: cross-fitted: chosen on nine tenths of the examples, scored on the rest.
+        out_of_bag: chosen on a bootstrap draw, scored outside it; low where candidates truly differ.
         inflation: by how much the best would exceed the mean if all candidates were equal.
-        final_claimed: validation mean, against true labels, of the final candidate, after adaptive steps.
+        final_claimed: validation mean, against true labels, of the final candidate.
         final_test: its sealed test mean, the only unbiased one after adaptive steps. It is of other examples.
     """
 
     cell: str
     arm: str
+    labels: str
+    adaptive: bool
     trials: int
     candidates: int
     claimed: Estimate
     corrected: Estimate
-    cross_fitted: Estimate
+    out_of_bag: Estimate
     inflation: Estimate
     final_claimed: MeanOver
     final_test: MeanOver
@@ -194,9 +199,14 @@ def _bias(data: CellData, arm: Arm) -> WinnerBias:
     found = []
     most = 0
     for trial in trials.values():
-        rows = _first_rows(trial, arm)
+        rows, incumbents = first_rows(trial.steps.get(1), arm)
         if len(rows) >= 2:
-            bias = selection_bias(np.array(rows), seed=data.study.seed, resamples=BIAS_RESAMPLES)
+            bias = selection_bias(
+                np.array([as_row(row) for row in rows]),
+                seed=data.study.seed,
+                resamples=BIAS_RESAMPLES,
+                incumbents=incumbents,
+            )
             if not isinstance(bias, NotEstimable):
                 found.append(bias)
                 most = max(most, len(rows))
@@ -216,23 +226,14 @@ def _bias(data: CellData, arm: Arm) -> WinnerBias:
     return WinnerBias(
         data.cell.name,
         arm.canonical,
+        arm.validation_labels,
+        data.study.steps > 1,
         len(found),
         most,
         mean([one.claimed for one in found]),
         mean([one.corrected for one in found]),
-        mean([one.cross_fitted for one in found]),
+        mean([one.out_of_bag for one in found]),
         mean([one.inflation for one in found]),
         mean_over(claimed),
         mean_over(tests),
     )
-
-
-def _first_rows(trial: TrialFacts, arm: Arm) -> list[np.ndarray]:
-    step = trial.steps.get(1)
-    if step is None:
-        return []
-    rows = [as_row(one.scores) for one in _variants(step)]
-    keep = step.scored.get(KEEP)
-    if arm.selection == "validated" and keep is not None and keep.scores:
-        rows.append(as_row(keep.scores))
-    return rows

@@ -1,0 +1,377 @@
+"""What calibration found as text, from the same JSON values that `--json` prints."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import IO, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+PIPE = 150
+"""Columns where there is no terminal."""
+
+Value = Mapping[str, Any]
+
+
+class _Console(Console):
+    def __init__(self, stream: IO[str]) -> None:
+        super().__init__(file=stream, highlight=False, width=None if stream.isatty() else PIPE)
+
+    def on_broken_pipe(self) -> None:
+        """Leave it to the command line, which gives it an exit code; rich would end the process with 1."""
+        raise BrokenPipeError
+
+    def line(self, text: str = "", style: str = "") -> None:
+        """One line of plain text, wrapped where the terminal ends."""
+        self.print(Text(text, style=style))
+
+
+def print_self(report: Value, stream: IO[str], *, full: bool = False) -> None:
+    """The confusion table by world, errors and decisions beside what was declared, then what is not as declared.
+
+    Args:
+        report: what `SelfCalibration.to_dict` gives.
+        stream: where to.
+        full: every contrast and family at every number of trials as well.
+    """
+    console = _Console(stream)
+    splits = report["splits"]
+    console.line(f"Simulation: {', '.join(report['simulated'])}: no real model was asked.", "bold yellow")
+    console.line(
+        f"{report['studies']} studies of {max(report['trials'])} trials in each world and design (more of fewer trials); "
+        f"{report['steps']} steps of {report['batch_size']} examples, splits {splits['train']} / "
+        f"{splits['validation']} / {splits['test']}, margin {report['margin_points']:g} points, α = "
+        f"{report['alpha']:g} by family and direction. Truth: exact accuracy of the final prompts, averaged "
+        f"over all {report['truth_trials']:,} trials of an arm."
+    )
+    for world in report["worlds"]:
+        console.line()
+        console.line(f"World {world}", "bold underline")
+        console.print(_predictions(report, world))
+        if full:
+            console.print(_contrasts(report, world))
+            console.print(_families(report, world))
+    console.line()
+    console.print(_errors(report))
+    console.line()
+    console.print(_labels(report))
+    _decomposition(console, report["tables"]["decomposition"])
+    _findings(console, report)
+
+
+def _predictions(report: Value, world: str) -> Table:
+    """A row for each prediction and design; by number of trials the share of studies by word."""
+    sizes = report["trials"]
+    table = _table(
+        "Share of studies in which a prediction holds / fails / cannot be told, by number of trials",
+        (
+            "prediction",
+            "draws",
+            "right would be",
+            *(f"{size} trials" for size in sizes),
+            "wrong at most",
+            "95 %",
+        ),
+        ("prediction", "draws", "right would be"),
+    )
+    groups: dict[tuple[str, str, str], list[Value]] = {}
+    for row in _own(report["tables"]["predictions"], world):
+        groups.setdefault((row["prediction"], row["selection"], row["design"]), []).append(row)
+    several = Counter((prediction, design) for prediction, _, design in groups)
+    for (prediction, selection, design), rows in groups.items():
+        by_size = {row["trials"]: row for row in rows}
+        worst = max(rows, key=lambda row: row["wrong"])
+        table.add_row(
+            prediction if several[prediction, design] == 1 else f"{prediction}: {selection}",
+            design,
+            rows[0]["right_words"] or "–",
+            *(_three(by_size[size]) if size in by_size else "–" for size in sizes),
+            _percent(worst["wrong"]),
+            _range(worst, "wrong"),
+        )
+    return table
+
+
+def _three(row: Value) -> str:
+    return " / ".join(f"{100 * row[word]:.0f}" for word in ("holds", "fails", "cannot_tell"))
+
+
+def _contrasts(report: Value, world: str) -> Table:
+    table = _table(
+        "Contrasts: truth in points, verdicts, errors beside α of each direction, decisions beside the plan",
+        (
+            "contrast", "draws", "trials", "truth", "± MC", "supported", "contradicted", "equal", "wrong", "95 %", "α",
+            "right", "planned",
+        ),
+        ("contrast", "draws"),
+    )  # fmt: skip
+    for row in _own(report["tables"]["contrasts"], world):
+        table.add_row(
+            row["contrast"],
+            row["design"],
+            str(row["trials"]),
+            f"{row['true_points']:+.2f}",
+            f"{row['true_error_points']:.2f}",
+            *(_percent(row[verdict]) for verdict in ("supported", "contradicted", "equal")),
+            _percent(row["wrong"]),
+            _range(row, "wrong"),
+            _percent(row["alpha"]),
+            _percent(row["right"]),
+            "–" if row["planned"] is None else _percent(row["planned"]),
+        )
+    return table
+
+
+KINDS = ("wrong_supported", "wrong_contradicted", "wrong_equal")
+
+
+def _families(report: Value, world: str) -> Table:
+    table = _table(
+        "Families: share of studies with a wrong verdict in the family",
+        (
+            "family",
+            "draws",
+            "trials",
+            "supported",
+            "95 %",
+            "contradicted",
+            "95 %",
+            "equal",
+            "95 %",
+            "α",
+            "any",
+        ),
+        ("family", "draws"),
+    )
+    for row in _own(report["tables"]["families"], world):
+        table.add_row(
+            row["family"],
+            row["design"],
+            str(row["trials"]),
+            *(cell for kind in KINDS for cell in (_percent(row[kind]), _range(row, kind))),
+            _percent(row["alpha"]),
+            _percent(row["wrong"]),
+        )
+    return table
+
+
+def _errors(report: Value) -> Table:
+    """Of every world and design the family that errs most, by what it says; and how many contrasts decide as planned."""
+    level = _percent(report["alpha"])
+    table = _table(
+        f"Wrong verdicts: share of studies in the worst family and number of trials, declared {level} each; decisions: "
+        "contrasts that reach the plan",
+        (
+            "world",
+            "draws",
+            "supported",
+            "95 %",
+            "contradicted",
+            "95 %",
+            "equal",
+            "95 %",
+            "either",
+            "decide as planned",
+        ),
+        ("world", "draws"),
+    )
+    for world in report["worlds"]:
+        for design in report["designs"]:
+            families = [row for row in _own(report["tables"]["families"], world) if row["design"] == design]
+            worst = [max(families, key=lambda row, kind=kind: row[kind]) for kind in KINDS]  # type: ignore[misc]
+            contrasts = [
+                row
+                for row in _own(report["tables"]["contrasts"], world)
+                if row["design"] == design and row["planned"] is not None
+            ]
+            reached = sum(row["right_high"] >= row["planned"] for row in contrasts)
+            table.add_row(
+                world,
+                design,
+                *(
+                    cell
+                    for kind, row in zip(KINDS, worst, strict=True)
+                    for cell in (_percent(row[kind]), _range(row, kind))
+                ),
+                _percent(max(row["wrong"] for row in families)),
+                f"{reached} of {len(contrasts)}",
+            )
+    return table
+
+
+def _labels(report: Value) -> Table:
+    """Dependence on labels: found with the power that the plan promises where it is true."""
+    table = _table(
+        "Dependence on labels: studies that find correct labels better than wrong ones, beside the power planned for the truth",
+        ("world", "draws", "truth", *(f"{size} trials" for size in report["trials"])),
+        ("world", "draws"),
+    )
+    for world in report["worlds"]:
+        for design in report["designs"]:
+            rows = [
+                row
+                for row in _own(report["tables"]["contrasts"], world)
+                if row["design"] == design and row["contrast"] == "wrong labels"
+            ]
+            if rows:
+                table.add_row(
+                    world,
+                    design,
+                    f"{rows[0]['true_points']:+.1f}",
+                    *(
+                        _percent(row["supported"])
+                        + ("" if row["power"] is None else f" (planned {_percent(row['power'])})")
+                        for row in rows
+                    ),
+                )
+    return table
+
+
+def _decomposition(console: _Console, rows: Sequence[Value]) -> None:
+    if not rows:
+        return
+    console.line()
+    table = _table(
+        f"Gain decomposition of final prompts against the seed prompt ({rows[0]['validation_examples']} validation and "
+        f"{rows[0]['test_examples']} test examples)",
+        ("world", "audits", "truth", "verdicts", "wrong", "95 %", "declared", "gains told"),
+        ("world", "truth", "verdicts"),
+    )
+    for row in rows:
+        table.add_row(
+            row["world"],
+            str(row["audits"]),
+            _counted(row["truth"]),
+            _counted(row["verdicts"]),
+            _percent(row["wrong"]),
+            _range(row, "wrong"),
+            _percent(row["level"]),
+            f"{_percent(row['told'])} of {row['large_gains']}" if row["large_gains"] else "–",
+        )
+    console.print(table)
+
+
+def _findings(console: _Console, report: Value) -> None:
+    console.line()
+    level = 100 * report["alpha"]
+    console.line(
+        f"A verdict is read off the 1 − 2α interval: {level:g} % by family for each direction. Where the true difference is "
+        f"exactly 0 both directions are wrong, so that up to {2 * level:g} % of the studies say one or the other.",
+        "dim",
+    )
+    for text in report["too_often_wrong"]:
+        console.line(f"Wrong more often than declared: {text}.", "bold red")
+    for text in report["too_silent"]:
+        console.line(f"Less often than planned: {text}.", "yellow")
+    if not report["too_often_wrong"]:
+        console.line("No declared rate of error is exceeded.", "green")
+    if not report["too_silent"]:
+        console.line("Verdicts are rightly decided at least as often as planned.", "green")
+
+
+def print_phantom(report: Value, stream: IO[str]) -> None:
+    """The A/A test of an optimizer, the recommendation last.
+
+    Args:
+        report: what `PhantomResult.to_dict` gives.
+        stream: where to.
+    """
+    console = _Console(stream)
+    console.line(
+        f"Simulation: {', '.join(report['simulated'])} is no real model; in it no prompt has any effect.",
+        "bold yellow",
+    )
+    rows = report["tables"]["phantom"]
+    table = _table(
+        f"A/A test of {report['optimizer']}: gains in points over {rows[0]['runs']} runs",
+        (
+            "rho",
+            "validation",
+            "steps",
+            "candidates",
+            "claimed",
+            "95 %",
+            "runs with a gain",
+            "95 %",
+            "fresh data",
+            "95 %",
+        ),
+        (),
+    )
+    for row in rows:
+        table.add_row(
+            f"{row['rho']:g}",
+            str(row["validation"]),
+            str(row["budget"]),
+            f"{row['candidates']:.3g}",
+            Text(f"{row['claimed_points']:+.2f}", style="green" if row["under"] else "yellow"),
+            _points(row, "claimed"),
+            _percent(row["share_with_gain"]),
+            _range(row, "share"),
+            f"{row['fresh_points']:+.2f}",
+            _points(row, "fresh"),
+        )
+    console.print(table)
+    console.line(
+        "rho: correlation of the answers of different prompts to one example; 0 is the worst case.", "dim"
+    )
+    for line in recommendation(report):
+        console.line(line)
+
+
+def recommendation(report: Value) -> list[str]:
+    """How many examples and candidates keep the phantom gain under the stated size, a line for each correlation."""
+    size = report["size_points"]
+    if not report["selects_on_validation"]:
+        return [
+            f"{report['optimizer']} selects nothing on validation: what it claims there is as good as fresh data. No number "
+            "of examples or candidates inflates it."
+        ]
+    lines = [f"To keep the phantom gain under {size:g} point{'' if size == 1 else 's'}:"]
+    for rho in dict.fromkeys(row["rho"] for row in report["tables"]["recommendation"]):
+        kept = [one for one in report["kept"] if one["rho"] == rho]
+        needed = [one for one in report["tables"]["recommendation"] if one["rho"] == rho]
+        shown = "; ".join(
+            f"up to {one['candidates']:.3g} candidates with {one['validation']} validation examples"
+            for one in kept
+        )
+        rest = ", ".join(
+            f"{one['candidates']:.3g} candidates need {one['validation_needed']:,}" for one in needed
+        )
+        lines.append(
+            f"  rho {rho:g}: {shown or 'nothing that was tried keeps it'}. By the root law {rest} examples."
+        )
+    lines.append("What a sealed test says is not inflated, whatever was selected before.")
+    return lines
+
+
+def _own(rows: Sequence[Value], world: str) -> list[Value]:
+    return [row for row in rows if row["world"] == world]
+
+
+def _table(title: str, names: Sequence[str], left: Sequence[str]) -> Table:
+    """Columns of numbers are never cut."""
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for name in names:
+        words = name in left
+        table.add_column(name, justify="left" if words else "right", no_wrap=not words, overflow="fold")
+    return table
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f} %"
+
+
+def _range(row: Value, name: str) -> str:
+    return f"{100 * row[f'{name}_low']:.1f}–{100 * row[f'{name}_high']:.1f}"
+
+
+def _points(row: Value, name: str) -> str:
+    return f"{row[f'{name}_low_points']:+.2f} to {row[f'{name}_high_points']:+.2f}"
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in sorted(counts.items(), key=lambda one: -one[1]))
