@@ -1,0 +1,86 @@
+"""Adapters of third-party optimizers: one small file each, run by an interpreter that has the package.
+
+The files `run_*.py` and `nullgrad_worker.py` import nothing of nullgrad and are not imported by it: they are started.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from nullgrad.errors import UserError
+
+PYTHON = "NULLGRAD_OPTIMIZERS_PYTHON"
+"""The environment variable that names the interpreter which has the optimizers' packages."""
+
+FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """How one optimizer is run.
+
+    Attributes:
+        name: as users write it.
+        package: on the package index.
+        release: the requirement that the adapter was written for.
+        extra: nullgrad's extra that installs it.
+        file: the script of its process.
+        hook: whether it reports candidates as they arise.
+        roles: whose models it asks.
+        note: what it is.
+    """
+
+    name: str
+    package: str
+    release: str
+    extra: str
+    file: str
+    hook: bool
+    roles: tuple[str, ...]
+    note: str
+
+    def command(self, python: str) -> tuple[str, ...]:
+        """Starts its process."""
+        return python, str(FOLDER / self.file)
+
+    def install(self, python: str) -> str:
+        """The command that installs its package for an interpreter."""
+        return f"{python} -m pip install '{self.package}{self.release}'"
+
+
+KNOWN: dict[str, Adapter] = {
+    one.name: one
+    for one in (
+        Adapter(
+            "gepa", "gepa", ">=0.1.4,<0.2", "gepa", "run_gepa.py", True, ("generator", "optimizer"),
+            "reflective evolution with a Pareto front (gepa.optimize)",
+        ),
+    )
+}  # fmt: skip
+"""Every adapter by its name."""
+
+
+def adapter_of(name: str) -> Adapter:
+    """The adapter with this name.
+
+    Raises:
+        UserError: there is none.
+    """
+    if name in KNOWN:
+        return KNOWN[name]
+    near = difflib.get_close_matches(name, KNOWN, 1)
+    hint = f"Did you mean {near[0]}? " if near else ""
+    raise UserError(
+        f"nullgrad knows no optimizer {name!r}.",
+        "Nothing was run.",
+        f"{hint}Known: {', '.join(KNOWN)}. Any other program can be pointed at nullgrad gateway.",
+    )
+
+
+def interpreter() -> str:
+    """The interpreter that runs optimizers: what the environment names, else our own."""
+    return os.environ.get(PYTHON, "").strip() or sys.executable
