@@ -15,10 +15,17 @@ import click
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["table", "json", "csv", "parquet"]),
-    default="table",
-    show_default=True,
-    help="Of the report.",
+    type=click.Choice(["table", "json", "csv", "parquet", "html"]),
+    help="Of the report [default: table]. html is one page that needs no network, of a study or an optimization.",
+)
+@click.option(
+    "--html", type=click.Path(path_type=Path), help="Write the page there [default: report-RUN.html]."
+)
+@click.option(
+    "--png", type=click.Path(path_type=Path), metavar="DIRECTORY", help="Write every chart there as PNG."
+)
+@click.option(
+    "--svg", type=click.Path(path_type=Path), metavar="DIRECTORY", help="Write every chart there as SVG."
 )
 @click.option("--table", "name", help="Which table to write as CSV or Parquet, or to print alone.")
 @click.option(
@@ -27,18 +34,54 @@ import click
 @click.option("--out", type=click.Path(path_type=Path), help="Write there instead of to standard output.")
 @click.option("--json", "as_json", is_flag=True, help="Short for --format json.")
 def command(
-    run: str, form: str, name: str | None, ledger: Path | None, out: Path | None, as_json: bool
+    run: str,
+    form: str | None,
+    html: Path | None,
+    png: Path | None,
+    svg: Path | None,
+    name: str | None,
+    ledger: Path | None,
+    out: Path | None,
+    as_json: bool,
 ) -> None:
-    """What a study found: of a run by its identity (or a beginning of it), of the last one, or of a result file.
+    """What a run found: by its identity (or a beginning of it), of the last one, or of a result file.
 
-    Nothing is asked and nothing computed: it is what the run reported, as it is kept in the ledger.
+    Nothing is asked and nothing computed: it is what the run reported, as it is kept in the ledger. Tables are of studies;
+    pages and pictures are of studies and optimizations, and show what the ledger knows of the prompts' lineage.
     """
+    form = "json" if as_json else form
+    if form == "html" or html is not None or png is not None or svg is not None:
+        from nullgrad.surfaces.html.write import write_pictures
+
+        _refuse_mixture(form, name)
+        write_pictures(
+            run, ledger, page=form == "html" or html is not None, html=html or out, png=png, svg=svg
+        )
+        return
+    _tables(run, form or "table", name, ledger, out)
+
+
+def _refuse_mixture(form: str | None, name: str | None) -> None:
+    from nullgrad.errors import UserError
+
+    if form not in (None, "html"):
+        raise UserError(
+            f"Pages and pictures are asked for together with --format {form}.",
+            "Nothing was written.",
+            "Give one command for each.",
+        )
+    if name is not None:
+        raise UserError(
+            "--table is of tables, and a page has all of them.", "Nothing was written.", "Leave it out."
+        )
+
+
+def _tables(run: str, form: str, name: str | None, ledger: Path | None, out: Path | None) -> None:
     from nullgrad.api import DEFAULT_LEDGER, check_out, study_report, write_out
     from nullgrad.errors import UserError
     from nullgrad.surfaces.study_text import print_report
     from nullgrad.surfaces.tables import to_csv, to_parquet
 
-    form = "json" if as_json else form
     if out is not None:
         check_out(out, "Nothing was written.")
     elif form == "parquet":
