@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: install demo test lint type bench bench-docs bench-peers bench-demo docs studies lock clean
+.PHONY: install demo test browser lint type bench bench-docs bench-peers bench-demo docs studies lock clean
 
 install: $(STAMP)
 
@@ -17,11 +17,16 @@ $(STAMP): requirements/lock.txt pyproject.toml
 demo: install
 	$(BIN)/python scripts/demo.py
 
-test: install
+test: install browser
 	$(BIN)/ruff check src tests scripts
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2 --dist loadfile
+
+# The pages are tested in a real browser; without one, and without the means to install it, those tests are skipped.
+browser:
+	@command -v chromium >/dev/null || (apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null) \
+	  || echo "There is no Chromium and it cannot be installed: browser tests are skipped."
 
 lint: install
 	$(BIN)/ruff check src tests scripts
@@ -51,7 +56,7 @@ studies: install
 	$(BIN)/python scripts/studies.py
 
 lock:
-	uv pip compile pyproject.toml --extra local --extra parquet --group dev --python-version 3.11 \
+	uv pip compile pyproject.toml --extra local --extra parquet --extra report --extra view --group dev --python-version 3.11 \
 	  --no-header --no-emit-index-url --no-annotate -o requirements/lock.txt
 
 clean:

@@ -21,7 +21,7 @@ from click.testing import CliRunner
 from nullgrad.surfaces.cli import COMMANDS, cli
 
 ROOT = Path(__file__).resolve().parent.parent
-FILES = ("README.md", "docs/tutorial.md")
+FILES = ("README.md", "docs/tutorial.md", "docs/audit.md", "docs/simulated-worlds.md", "docs/calibrate.md")
 BLOCK = re.compile(r"(<!-- run: (?P<command>.+?) -->\n)```text\n.*?```\n", re.DOTALL)
 
 

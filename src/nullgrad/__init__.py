@@ -7,15 +7,39 @@ from typing import TYPE_CHECKING, Any
 from nullgrad.version import __version__
 
 if TYPE_CHECKING:
-    from nullgrad.api import Optimization, OptimizeResult, Spending, Study, aoptimize, load_task, optimize
+    from nullgrad.api import (
+        MISSING,
+        Audit,
+        AuditReport,
+        Optimization,
+        OptimizeResult,
+        PredictionAudit,
+        Predictions,
+        Spending,
+        Study,
+        aaudit,
+        aoptimize,
+        audit,
+        audit_predictions,
+        load_task,
+        optimize,
+    )
 
 __all__ = [
+    "MISSING",
+    "Audit",
+    "AuditReport",
     "Optimization",
     "OptimizeResult",
+    "PredictionAudit",
+    "Predictions",
     "Spending",
     "Study",
     "__version__",
+    "aaudit",
     "aoptimize",
+    "audit",
+    "audit_predictions",
     "load_task",
     "optimize",
 ]

@@ -206,9 +206,7 @@ def test_a_preset_runs_on_another_task(tmp_path: Path) -> None:
 
 
 def test_a_preset_that_comes_later_says_so() -> None:
-    with pytest.raises(
-        UserError, match="'paper-sections' needs the section ablation, which comes in a later version"
-    ):
+    with pytest.raises(UserError, match="'paper-sections' audits one prompt and compares no arms"):
         load_study("paper-sections")
 
 

@@ -17,6 +17,7 @@ from nullgrad.core import procedural
 from nullgrad.core.procedural import multistep_arithmetic, truth, web_of_lies
 from nullgrad.core.procedural.dials import flags
 from nullgrad.core.procedural.truth import Statement, forced
+from nullgrad.edges.shipped import resolve_task
 from nullgrad.errors import UserError
 from tests.support.shared import needs_shared, shared
 
@@ -452,3 +453,14 @@ def test_prompts_and_dials_are_complete(name: str) -> None:
     for dial in procedural.dials(name).values():
         assert dial.low <= dial.default <= dial.high
         assert dial.doc
+
+
+@pytest.mark.parametrize("name", ["web-of-lies", "multistep-arithmetic"])
+def test_an_answer_in_the_prescribed_form_is_read(name):
+    """The example of the format suffix, and the right answer put in its place, by the task's own scorer."""
+    task = resolve_task(name, split={"train": 1, "validation": 1, "test": 4})
+    lead, example = task.view.format.split("For example: ")[1].rsplit(": ", 1)
+    assert isinstance(task.view.scorer.read(f"{lead}: {example}"), str)
+    for one in task.test:
+        answer = task.view.scorer.read(f"First I thought.\n{lead}: {one.target}")
+        assert isinstance(answer, str) and task.view.scorer.score(answer, one.target) == 1.0

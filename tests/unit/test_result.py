@@ -7,10 +7,12 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 
 from nullgrad.analysis.recommendation import course_of
 from nullgrad.analysis.result import OptimizeResult, analyse
+from nullgrad.analysis.selection_bias import SelectionBias, selection_bias
 from nullgrad.core.arms import parse_arm
 from nullgrad.core.candidate import Candidate
 from nullgrad.core.chat import Failed, Reply
@@ -295,6 +297,48 @@ def test_the_free_part_is_printed_with_its_guard() -> None:
     assert "On 8 validation examples: seed" in text
     assert f"choosing among them {free['choosing_points']:+.1f} points" in text
     assert f"keeping the seed as a candidate {free['guard_points']:+.1f} points (cross-fitted)" in text
+
+
+def test_the_winner_stands_beside_what_corrects_it() -> None:
+    """One step of best@n is not adaptive: its winner is the reported prompt, and the sealed test is of it."""
+    plan = plan_of(make_task(validation=8), "one-step/correct/best@3", steps=1)
+    events = trial_events(plan)
+    result = result_of(plan, SIX, [RIGHT] * 6, events=events)
+    rows = [event.shown for event in events if isinstance(event, CandidateScored)]
+    found = result.to_dict()["selection"]
+    assert (found["adaptive"], found["labels"], found["trials"]) == (False, "correct", 1)
+    first = found["first_step"]
+    assert (first["candidates"], first["validation_examples"]) == (3, 8)
+    assert first["claimed"] == found["final_claimed"] == max(sum(row) / 8 for row in rows)  # type: ignore[arg-type]
+    again = selection_bias(np.array(rows, dtype=float), seed=0)
+    assert isinstance(again, SelectionBias)
+    assert first["corrected"] == pytest.approx(again.corrected, abs=1e-6)
+    assert first["out_of_bag"] == pytest.approx(again.out_of_bag, abs=1e-6)
+    assert first["inflation_points"] == pytest.approx(100 * again.inflation, abs=1e-4)
+    assert found["final_test"] == 1.0
+    text = printed(result)
+    assert "winner claimed corrected out-of-bag if equal sealed test" in text
+    assert "only the sealed test is unbiased" not in text
+
+
+def test_after_adaptive_steps_only_the_sealed_test_is_unbiased() -> None:
+    plan = plan_of(make_task(validation=8), steps=2)
+    result = result_of(plan, SIX, [RIGHT] * 6, events=trial_events(plan))
+    found = result.to_dict()["selection"]
+    # Two variants and the seed prompt in the first step.
+    assert (found["adaptive"], found["first_step"]["candidates"]) == (True, 3)
+    text = printed(result)
+    assert f"step 2 {100 * found['final_claimed']:.1f} % 100.0 %" in text
+    assert "of the final prompt only the sealed test is unbiased" in text
+
+
+def test_several_trials_are_one_choice_and_an_arm_that_does_not_choose_claims_nothing() -> None:
+    plan = plan_of(make_task(validation=8), "one-step/correct/best@2+wrong", steps=1, trials=3)
+    found = result_of(plan, SIX, [RIGHT] * 6, events=trial_events(plan)).to_dict()["selection"]
+    assert (found["first_step"]["candidates"], found["labels"]) == (6, "wrong")
+    assert found["first_step"]["claimed"] == found["final_claimed"]
+    naive = plan_of(make_task(), "one-step/correct/naive")
+    assert result_of(naive, SIX, events=trial_events(naive)).to_dict()["selection"] is None
 
 
 def test_labels_of_sets_get_their_recall() -> None:

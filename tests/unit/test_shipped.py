@@ -187,3 +187,16 @@ def test_paths_of_a_file_that_builds_on_a_task_are_relative_to_it(tmp_path, monk
 def test_mistakes_in_a_file_that_builds_on_a_task(tmp_path, text, said):
     path = based(tmp_path, text)
     refused(lambda: resolve_task(str(path)), *said)
+
+
+def test_replies_are_held_to_tuples_where_the_task_says_so(tmp_path):
+    plain = resolve_task("web-of-lies", split={"train": 1, "validation": 1, "test": 4})
+    held = resolve_task("web-of-lies", split={"train": 1, "validation": 1, "test": 4}, constrain=True)
+    assert plain.view.constrained == () and len(held.view.constrained) == 27
+    assert plain.digest != held.digest
+    for one in held.test:
+        answers = [held.view.scorer.read(text) for text in held.view.constrained]
+        assert sum(held.view.scorer.score(answer, one.target) for answer in answers) == 1.0
+    tickets = resolve_task("support-tickets")
+    assert tickets.view.constrained == ("good", "bad")
+    assert resolve_task("support-tickets", constrain=False).view.constrained == ()

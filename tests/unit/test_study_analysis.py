@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from itertools import combinations, product
 from typing import Any
@@ -18,6 +19,7 @@ from nullgrad.analysis.study_look import make_look
 from nullgrad.core.arms import parse_arm
 from nullgrad.core.study import ContrastSpec
 from nullgrad.errors import UserError
+from nullgrad.surfaces.study_text import print_report
 from tests.support.study_facts import (
     EXAMPLES,
     a_cell,
@@ -312,6 +314,14 @@ def test_a_plateau_reads_the_curve_else_validation_else_nothing() -> None:
     assert result.winners[0].candidates == 3
     assert result.winners[0].claimed == pytest.approx(0.4)
     assert result.winners[0].final_claimed.mean == pytest.approx(0.75)
+    (winner,) = result.tables()["selection"]
+    assert (winner["labels"], winner["adaptive"]) == ("correct", True)
+    # Without the fourth example the winner ties with the current prompt, which is kept and wrong on it.
+    assert winner["corrected"] == pytest.approx(0.3, abs=0.03)
+    assert 0.2 < winner["out_of_bag"] < 0.4
+    text = io.StringIO()
+    print_report(result.to_dict(), text)
+    assert "only the sealed test is unbiased" in " ".join(text.getvalue().split())
 
 
 def test_models_are_compared_by_block_across_cells() -> None:

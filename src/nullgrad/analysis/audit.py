@@ -116,6 +116,7 @@ def audit_predictions(
     level: float = 0.95,
     resamples: int = 1000,
     seed: int = 0,
+    brief: bool = False,
 ) -> PredictionAudit:
     """Audit two prompts' answers to the same examples; asks no model.
 
@@ -137,6 +138,7 @@ def audit_predictions(
         level: of the intervals.
         resamples: of the bootstrap, and permutations.
         seed: of both, and of the folds.
+        brief: whether the verdict alone counts, as in thousands of audits: no curve, and few permutations for the information.
 
     Raises:
         UserError: lengths or shapes differ, nothing to compare, a label not among `labels`, a class missing from validation.
@@ -157,7 +159,7 @@ def audit_predictions(
     if chosen is not None and chosen not in names:
         raise UserError(f"curve is {chosen!r}, which is not among the labels.", NOTHING, "Give a label.")
     pairs, fit, notes = fit_rows(pairs, other, names, unparsed, lacking)
-    setup = Setup(names, ordinal, share, chosen, margin, level, resamples, seed)
+    setup = Setup(names, ordinal, share, chosen, margin, level, resamples, seed, brief)
     slots = tuple(
         slot_audit(slot, one_slot(pairs, slot), None if fit is None else one_slot(fit, slot), setup)
         for slot in range(pairs.truth.shape[1])

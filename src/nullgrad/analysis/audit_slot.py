@@ -68,6 +68,11 @@ class Setup:
     level: float
     resamples: int
     seed: int
+    brief: bool = False
+
+
+BRIEF_PERMUTATIONS = 20
+"""Of the information, where the verdict alone counts."""
 
 
 def slot_audit(slot: int, rows: Answers, fit: Answers | None, setup: Setup) -> SlotAudit:
@@ -81,7 +86,10 @@ def slot_audit(slot: int, rows: Answers, fit: Answers | None, setup: Setup) -> S
     suppressed = tuple(row.label for row in classes if row.suppressed)
     verdict, reason = verdict_of(rows, parts, suppressed, bool((before == after).all()), setup, stream)
     notes = _class_notes(classes)
-    told = [information(truth, answers, permutations=resamples, stream=stream) for answers in (before, after)]
+    permutations = BRIEF_PERMUTATIONS if setup.brief else resamples
+    told = [
+        information(truth, answers, permutations=permutations, stream=stream) for answers in (before, after)
+    ]
     cells = class_cells(truth, before == truth, after == truth, len(labels))
     priors: list[Reweighted] = []
     if isinstance(parts.balanced, Change):
@@ -95,7 +103,11 @@ def slot_audit(slot: int, rows: Answers, fit: Answers | None, setup: Setup) -> S
         else:
             priors.append(declared)
     label = setup.curve or _curve_label(classes)
-    curve = share_curve(cells, labels, label, stream=stream, resamples=resamples, level=level)
+    curve = (
+        NotEstimable("left out")
+        if setup.brief
+        else share_curve(cells, labels, label, stream=stream, resamples=resamples, level=level)
+    )
     if isinstance(curve, NotEstimable) and setup.curve is not None:
         notes.append(f"The curve over the share of {label} is {curve}.")
     ranks = (

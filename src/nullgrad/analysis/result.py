@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from nullgrad.analysis import serialize
 from nullgrad.analysis.attribution import FreePart, Ladder, free_part, ladder_attribution
+from nullgrad.analysis.audit import PredictionAudit
+from nullgrad.analysis.audit_rows import AnswerPair, answered_row, audit_if_any, no_classes
 from nullgrad.analysis.classes import ClassRow, class_rows
 from nullgrad.analysis.gain import Gain, PromptScore, paired_gain, prompt_score
 from nullgrad.analysis.intervals import resolvable_gain
@@ -20,17 +23,25 @@ from nullgrad.analysis.recommendation import (
     unchanged,
     unreadable,
 )
+from nullgrad.analysis.selection_report import SelectionReport, selection_report
 from nullgrad.core.arms import side_arms
 from nullgrad.core.chat import Reply
 from nullgrad.core.events import TestOpened
 from nullgrad.core.facts import Facts, Spend, Tally, outcome_tally, standings, unparsed_proposals
+from nullgrad.core.forward import SplitScores
 from nullgrad.core.rows import mean_known, score_row
+from nullgrad.core.selection import Objective
 from nullgrad.core.setting import scope_of
-from nullgrad.core.task import TaskView, UnparsedAnswer
+from nullgrad.core.task import Example, TaskView, UnparsedAnswer
 from nullgrad.errors import UserError
 
 MANY_UNPARSED = 0.10
 """Share of unparsed test answers from which raw replies are shown."""
+
+BY_BALANCE = (
+    "Validation selected by balanced accuracy, so that validation means are balanced, too; what choosing added is estimated "
+    "for selection by the mean score alone, and left out."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +67,7 @@ class OptimizeResult:
         run: identity of the run in the ledger.
         version: of nullgrad.
         task, arm: names; the arm in its canonical form.
-        steps, batch_size, trials, controls, seed: as asked for.
+        steps, batch_size, trials, objective, controls, seed: as asked for.
         models: (role, model as the user wrote it).
         simulated: models that are simulations or scripts.
         constrained: whether the engine held the generator to the labels.
@@ -71,7 +82,10 @@ class OptimizeResult:
         gain: best over seed; None if no example was scored for both.
         classes: recall by class and slot, () for open answers.
         slots: slots of an answer.
+        audit: what the gain is made of, class by class, from recorded answers; None for open answers, and where there is no
+            new prompt or nothing was answered twice.
         free: what the scored candidates show; None where none was scored.
+        selection: what the winner claims on the examples that chose it, and what corrects it; None where nothing chose.
         ladder: attribution over blocks; None without controls.
         forecast_resolvable: points that the test split resolves if a fifth of the answers changes.
         trial_prompts: final prompt of each trial of the arm with its validation mean.
@@ -93,6 +107,7 @@ class OptimizeResult:
     steps: int
     batch_size: int
     trials: int
+    objective: Objective
     controls: str
     seed: int
     models: tuple[tuple[str, str], ...]
@@ -113,7 +128,9 @@ class OptimizeResult:
     gain: Gain | None
     classes: tuple[ClassRow, ...]
     slots: int
+    audit: PredictionAudit | None
     free: FreePart | None
+    selection: SelectionReport | None
     ladder: Ladder | None
     forecast_resolvable: float
     trial_prompts: tuple[tuple[str, float | None], ...]
@@ -143,6 +160,7 @@ class OptimizeResult:
             "steps": self.steps,
             "batch_size": self.batch_size,
             "trials": self.trials,
+            "objective": self.objective,
             "controls": self.controls,
             "seed": self.seed,
             "models": dict(self.models),
@@ -166,10 +184,12 @@ class OptimizeResult:
             },
             "classes": serialize.class_dicts(self.classes, 0) if self.slots == 1 else {},
             "slots": [serialize.class_dicts(self.classes, n) for n in slots] if self.slots > 1 else [],
+            "audit": None if self.audit is None else self.audit.to_dict(),
             "attribution": {
                 "free": serialize.free_dict(self.free),
                 "ladder": serialize.ladder_dict(self.ladder),
             },
+            "selection": serialize.selection_dict(self.selection),
             "trial": self.trial,
             "reported": {
                 "trial": self.trial,
@@ -265,6 +285,8 @@ def analyse(
     folded = standings(facts.events)
     finals = [folded.get(scope_of(plan.arm, trial)) for trial in range(plan.trials)]
     opened = {event.canonical() for event in facts.events if isinstance(event, TestOpened)}
+    # Both estimate what choosing by the mean score does.
+    by_score = plan.objective == "accuracy"
     return OptimizeResult(
         run=plan.run,
         version=version,
@@ -273,6 +295,7 @@ def analyse(
         steps=plan.steps,
         batch_size=plan.batch_size,
         trials=plan.trials,
+        objective=plan.objective,
         controls=plan.controls,
         seed=plan.seed,
         models=models,
@@ -293,7 +316,19 @@ def analyse(
         gain=gain,
         classes=rows,
         slots=view.slots,
-        free=free_part(facts.events, scope_of(plan.arm, facts.trial)),
+        audit=None if same or gain is None else _audit(facts),
+        free=free_part(facts.events, scope_of(plan.arm, facts.trial)) if by_score else None,
+        selection=None
+        if not by_score
+        else selection_report(
+            facts.events,
+            plan.arm,
+            steps=plan.steps,
+            trials=plan.trials,
+            claimed=None if (final := finals[facts.trial]) is None else final.validation,
+            test=best_test.score,
+            seed=plan.seed,
+        ),
         ladder=(
             ladder_attribution(
                 plan.rungs, side_arms(plan.arm) if plan.controls == "full" else (), facts.blocks, plan.arm
@@ -310,7 +345,7 @@ def analyse(
         test_readings_before=readings_before,
         complete=not facts.stopped,
         stopped=facts.stopped,
-        notes=plan.task.notes,
+        notes=plan.task.notes if by_score else (*plan.task.notes, BY_BALANCE),
         spend=facts.spend,
     )
 
@@ -326,6 +361,20 @@ def _advice(facts: Facts, seed: PromptScore, best: PromptScore, gain: Gain | Non
     if same:
         return unchanged(plan.arm, plan.steps, course_of(facts.events, plan.arm, plan.trials))
     return recommend(gain)
+
+
+def _audit(facts: Facts) -> PredictionAudit | None:
+    """The gain decomposition of the reported prompt over the seed, fitted on validation where both were run there."""
+    view = facts.plan.task.view
+    if no_classes(view):
+        return None
+
+    def pair(examples: Sequence[Example], before: SplitScores, after: SplitScores) -> AnswerPair:
+        return AnswerPair(examples, answered_row(view, before), answered_row(view, after))
+
+    test = pair(facts.plan.task.test, facts.seed_reading.scores, facts.best_reading.scores)
+    known = facts.validation
+    return audit_if_any(view, test, None if known is None else pair(view.validation, *known))
 
 
 def _scorer_kind(view: TaskView) -> str:

@@ -10,8 +10,10 @@ from typing import Any
 
 from nullgrad.analysis.attribution import FreePart, Ladder
 from nullgrad.analysis.classes import ClassRow, Recall
+from nullgrad.analysis.estimate import Estimate, NotEstimable
 from nullgrad.analysis.gain import Gain, PromptScore
 from nullgrad.analysis.intervals import Interval
+from nullgrad.analysis.selection_report import SelectionReport
 from nullgrad.core.facts import Spend, Tally
 
 SPEND_KEYS = ("calls", "tokens", "usd", "seconds")
@@ -100,6 +102,35 @@ def free_dict(free: FreePart | None) -> dict[str, Any] | None:
         "validation_claimed": share(free.claimed),
         "choosing_points": points(free.choosing),
         "guard_points": points(free.guard),
+    }
+
+
+def selection_dict(report: SelectionReport | None) -> dict[str, Any] | None:
+    """The winner's selection score beside what corrects it; every key is there where it is not estimable, too."""
+    if report is None:
+        return None
+    first = report.first
+
+    def of(value: Estimate) -> float | None:
+        return None if isinstance(value, NotEstimable) else share(value)
+
+    found = None if isinstance(first, NotEstimable) else first
+    return {
+        "labels": report.labels,
+        "adaptive": report.adaptive,
+        "steps": report.steps,
+        "trials": report.trials,
+        "first_step": {
+            "candidates": 0 if found is None else found.candidates,
+            "validation_examples": 0 if found is None else found.examples,
+            "claimed": None if found is None else share(found.claimed),
+            "corrected": None if found is None else of(found.corrected),
+            "out_of_bag": None if found is None else of(found.out_of_bag),
+            "inflation_points": None if found is None else points(found.inflation),
+            "not_estimable": first.reason if isinstance(first, NotEstimable) else "",
+        },
+        "final_claimed": share(report.final_claimed),
+        "final_test": share(report.final_test),
     }
 
 

@@ -13,6 +13,7 @@ from nullgrad.analysis import serialize, study_tables
 from nullgrad.analysis.attribution import Ladder, ladder_attribution
 from nullgrad.analysis.critic_quality import CriticQuality, critic_quality
 from nullgrad.analysis.estimate import Design
+from nullgrad.analysis.study_audits import ArmAudits, study_audits
 from nullgrad.analysis.study_candidates import (
     BestOfPoint,
     StepDiversity,
@@ -117,7 +118,7 @@ class StudyResult:
         design, alpha, steps, batch_size, seed, blocks, sequential, curve: as declared.
         models: (name, model as the user wrote it).
         simulated: models that are simulations or scripts.
-        cells, arms, trials, contrasts, trajectory, diversity, best_of_k, winners, critic, ladders: see their classes.
+        cells, arms, trials, contrasts, trajectory, diversity, best_of_k, winners, critic, ladders, audits: see their classes.
         verdicts: one line per prediction of the gradient hypothesis that the study tests.
         undeclared: predictions for which it declares no contrast.
         signatures: failure signatures of the paper that were seen.
@@ -152,6 +153,7 @@ class StudyResult:
     winners: tuple[WinnerBias, ...]
     critic: tuple[CriticQuality, ...]
     ladders: tuple[CellLadder, ...]
+    audits: tuple[ArmAudits, ...]
     verdicts: tuple[VerdictLine, ...]
     undeclared: tuple[str, ...]
     signatures: tuple[Signature, ...]
@@ -286,6 +288,7 @@ def analyse_study(
         winners=winner_bias(data, arms),
         critic=tuple(row for one in data for row in critic_quality(one, arms)),
         ladders=tuple(row for one in data for row in _ladders(one, arms)),
+        audits=study_audits(data, arms),
         verdicts=verdicts,
         undeclared=undeclared(verdicts),
         signatures=signatures(study, contrasts),

@@ -12,6 +12,7 @@ from nullgrad.analysis.differences import DifferenceInterval
 from nullgrad.analysis.estimate import Estimate, NotEstimable
 from nullgrad.analysis.intervals import Interval
 from nullgrad.analysis.serialize import PLACES
+from nullgrad.analysis.study_audits import audit_rows
 from nullgrad.analysis.trajectory import MeanOver
 from nullgrad.analysis.trend import Trend
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from nullgrad.analysis.study_contrasts import StudyContrast
 
 TABLES = (
-    "contrasts", "arms", "trials", "trajectory", "diversity", "verdicts", "critic", "best_of_k", "selection", "ladder",
+    "contrasts", "arms", "trials", "trajectory", "diversity", "verdicts", "critic", "best_of_k", "selection", "ladder", "audits",
 )  # fmt: skip
 """Every table, in order."""
 
@@ -70,8 +71,8 @@ class _Row:
 
 
 def tables(result: StudyResult) -> dict[str, list[dict[str, Any]]]:
-    """Every table by name."""
-    return {
+    """Every table by name; the column `simulated` of each says whether a simulation answered in the row's cell."""
+    found = {
         "contrasts": [contrast_row(one) for one in result.contrasts],
         "arms": _arms(result),
         "trials": _trials(result),
@@ -82,7 +83,22 @@ def tables(result: StudyResult) -> dict[str, list[dict[str, Any]]]:
         "best_of_k": _best_of_k(result),
         "selection": _selection(result),
         "ladder": _ladder(result),
+        "audits": audit_rows(result.audits),
     }
+    of_cell = {cell.name: _simulated(result, cell.model) for cell in result.cells}
+    # A contrast of two models stands in no single cell.
+    other = bool(result.simulated)
+    return {
+        name: [{**row, "simulated": of_cell.get(row.get("cell", ""), other)} for row in rows]
+        for name, rows in found.items()
+    }
+
+
+def _simulated(result: StudyResult, model: str) -> bool:
+    """Whether a simulation plays a role under a cell's model; with one model alone, roles are named without it."""
+    known = set(result.simulated)
+    own = [played for name, played in result.models if name.rpartition(" ")[0] == model]
+    return bool(known & set(own or [played for _, played in result.models]))
 
 
 def contrast_row(one: StudyContrast) -> dict[str, Any]:
@@ -256,10 +272,13 @@ def _best_of_k(result: StudyResult) -> list[dict[str, Any]]:
 def _selection(result: StudyResult) -> list[dict[str, Any]]:
     found = []
     for one in result.winners:
-        row = _Row(cell=one.cell, arm=one.arm, trials=one.trials, candidates=one.candidates)
+        row = _Row(
+            cell=one.cell, arm=one.arm, labels=one.labels, adaptive=one.adaptive, trials=one.trials,
+            candidates=one.candidates,
+        )  # fmt: skip
         row.put("claimed", one.claimed)
         row.put("corrected", one.corrected)
-        row.put("cross_fitted", one.cross_fitted)
+        row.put("out_of_bag", one.out_of_bag)
         row.put("inflation", one.inflation)
         row.put("final_claimed", one.final_claimed.mean)
         row.put("final_test", one.final_test.mean)

@@ -1,7 +1,17 @@
 """The verbs of nullgrad, synchronous and asynchronous: what the commands do, as functions."""
 
+from typing import TYPE_CHECKING, Any
+
+from nullgrad.analysis.audit_report import AuditReport
 from nullgrad.analysis.forecast import Forecast
 from nullgrad.analysis.result import OptimizeResult
+from nullgrad.api.audit import Audit, aaudit, audit
+from nullgrad.api.audit_predictions import MISSING, PredictionAudit, Predictions, audit_predictions
+from nullgrad.api.audit_presets import audit_preset, audit_presets
+from nullgrad.api.audit_prompts import GivenPrompt, given_prompt
+from nullgrad.api.foreign import ForeignOptimization, arun_optimizer, run_optimizer
+from nullgrad.api.gateway import GatewayReport, GatewayServer, Serving
+from nullgrad.api.history import run_history
 from nullgrad.api.inventory import (
     fetch_task,
     fetch_weights,
@@ -23,34 +33,81 @@ from nullgrad.api.optimization import (
     aoptimize,
     optimize,
 )
+from nullgrad.api.rate import Rating, open_rating, rating_rows, rating_summary
+from nullgrad.api.rate_summary import RatingSummary
+from nullgrad.api.runs import read_run
 from nullgrad.api.study import Study
 from nullgrad.api.study_build import given_models
+from nullgrad.api.view import LedgerView, open_view
+from nullgrad.core.foreign import ForeignResult
 from nullgrad.edges.outfile import check_out, write_out
 from nullgrad.edges.studyspec import SamplingEntry
+
+if TYPE_CHECKING:
+    from nullgrad.api.calibrate import calibrate_optimizer, calibrate_self
 
 __all__ = [
     "DEFAULT_ARM",
     "DEFAULT_LEDGER",
+    "MISSING",
+    "Audit",
+    "AuditReport",
     "Forecast",
+    "ForeignOptimization",
+    "ForeignResult",
+    "GatewayReport",
+    "GatewayServer",
+    "GivenPrompt",
+    "LedgerView",
     "Optimization",
     "OptimizeResult",
+    "PredictionAudit",
+    "Predictions",
     "Quiet",
+    "Rating",
+    "RatingSummary",
     "SamplingEntry",
+    "Serving",
     "Spending",
     "Study",
+    "aaudit",
     "aoptimize",
+    "arun_optimizer",
+    "audit",
+    "audit_predictions",
+    "audit_preset",
+    "audit_presets",
+    "calibrate_optimizer",
+    "calibrate_self",
     "check_out",
     "fetch_task",
     "fetch_weights",
     "given_models",
+    "given_prompt",
     "last_report",
     "list_models",
     "list_tasks",
     "load_task",
+    "open_rating",
+    "open_view",
     "optimize",
+    "rating_rows",
+    "rating_summary",
     "read_report",
+    "read_run",
+    "run_history",
+    "run_optimizer",
     "scaffold_task",
     "study_report",
     "verify_ledger",
     "write_out",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Load calibration on first use: it needs SciPy's distributions, which no other command waits for."""
+    if name in ("calibrate_optimizer", "calibrate_self"):
+        from nullgrad.api import calibrate
+
+        return getattr(calibrate, name)
+    raise AttributeError(f"module 'nullgrad.api' has no attribute {name!r}")

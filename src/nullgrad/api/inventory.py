@@ -172,8 +172,17 @@ def last_report(
     raise UserError(f"The ledger {ledger} holds {which}.", nothing, f"Run {command} to its end first.")
 
 
-_COMMANDS = {"optimize": "nullgrad optimize", "study": "nullgrad run"}
-_INSTEAD = {"optimize": ", or take nullgrad export", "study": ", or take nullgrad report"}
+_COMMANDS = {
+    "optimize": "nullgrad optimize",
+    "study": "nullgrad run",
+    "audit": "nullgrad audit",
+    "gateway": "nullgrad gateway",
+    "foreign": "run_optimizer",
+}
+_INSTEAD = {
+    "optimize": ", or take nullgrad export, or nullgrad report --format html",
+    "study": ", or take nullgrad report",
+}
 
 
 def study_report(which: str, ledger: Path) -> Mapping[str, Any]:

@@ -12,17 +12,20 @@ from typing import Any
 from nullgrad.analysis.forecast import Forecast, forecast
 from nullgrad.analysis.result import OptimizeResult, analyse
 from nullgrad.api.cast import Opener, check_sampling, make_cast
+from nullgrad.api.intent import plan_intent
 from nullgrad.core.arms import parse_arm
 from nullgrad.core.chat import Failed, Reply, Role, Sampling, Usage
 from nullgrad.core.effects import About
 from nullgrad.core.evaluation import check_targets
 from nullgrad.core.events import Event, Reported
 from nullgrad.core.plan import Controls, Plan
+from nullgrad.core.selection import Objective
 from nullgrad.core.task import Task
 from nullgrad.edges.ledger import open_ledger
 from nullgrad.edges.models import default_pack
 from nullgrad.edges.packs import load_pack
 from nullgrad.edges.prices import price_table
+from nullgrad.edges.run_notes import note_run
 from nullgrad.edges.shipped import resolve_task
 from nullgrad.errors import UserError
 from nullgrad.ports import Ledger, Model, Observer
@@ -87,6 +90,7 @@ class Optimization:
         optimizer_temperature: the optimizer's own, `temperature` if None.
         send_seed: whether draws are sent as `seed`.
         pack: `standard` or `compact`; None chooses by the optimizer's size.
+        objective: what validation selects by: `accuracy` (the mean score) or `balanced` (the mean recall of the classes).
         spending: the budget of this command.
         on_failure: `missing` (a failed call is missing) or `suspend` (the run stops there).
 
@@ -118,6 +122,7 @@ class Optimization:
         optimizer_temperature: float | None = None,
         send_seed: bool = True,
         pack: str | None = None,
+        objective: Objective = "accuracy",
         spending: Spending | None = None,
         on_failure: str = "missing",
     ) -> None:
@@ -160,6 +165,7 @@ class Optimization:
             seed=seed,
             cast=cast,
             pack=load_pack(pack or default_pack(self._named["optimizer"].name)),
+            objective=objective,
         )
         if steps:
             check_targets(self.task.view, (self.plan.arm, *self.plan.control_arms))
@@ -234,6 +240,7 @@ class Optimization:
         )
         session.budget.check(reserve)
         ledger.begin_run(plan.run, plan.spec)
+        note_run(ledger, plan.run, plan_intent(plan, self._opened.values()))
         before = ledger.test_openings(plan.task.digest, plan.run)
         async with session:
             facts = await run_optimize(plan, session, reserve)

@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, Self
 
+from nullgrad.api.intent import study_intent
 from nullgrad.api.optimization import DEFAULT_LEDGER, Quiet, Spending, check_spending
 from nullgrad.api.study_build import BuiltStudy, build_study
 from nullgrad.core.arms import SEED
@@ -23,6 +24,7 @@ from nullgrad.core.facts import Spend
 from nullgrad.core.study import Study as Design
 from nullgrad.edges.ledger import open_ledger
 from nullgrad.edges.prices import price_table
+from nullgrad.edges.run_notes import note_run
 from nullgrad.edges.studyspec import SamplingEntry
 from nullgrad.errors import UserError
 from nullgrad.ports import Ledger, Model, Observer
@@ -309,6 +311,7 @@ class Study:
             price=self.price,
         )
         ledger.begin_run(self.study.run, self.study.spec)
+        note_run(ledger, self.study.run, study_intent(self.study, self._models.values()))
         async with session:
             found = await run_study(
                 self.study, session, make_look(self.study) if self.study.sequential else None

@@ -22,7 +22,7 @@ class About:
 
     Attributes:
         role: generator, optimizer, critic or judge.
-        stage: `forward`, `rewrite`, `improve`, `one-step`, `gradient-output`, `gradient-prompt`, `gradient-update`, `judge`.
+        stage: `forward`, `rewrite`, `improve`, `one-step`, `gradient-output`, `gradient-prompt`, `gradient-update`, `judge`, `foreign`.
         arm: canonical arm, "" outside arms.
         trial: trial number, from 0.
         split: train, validation or test, "" for calls on no example.

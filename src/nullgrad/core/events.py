@@ -159,7 +159,8 @@ class TrialDone(Event):
 class TestOpened(Event):
     """The sealed test split is read for one candidate, after selection.
 
-    `purpose` is `seed`, `best`, `final` (of a trial) or `curve` (by step, after the trial has ended).
+    `purpose` is `seed`, `best`, `final` (of a trial) or `curve` (by step, after the trial has ended); of an audit
+    `before`, `after`, `shortest`, and `before-fresh` and `after-fresh` under fresh draws.
     """
 
     kind: ClassVar[str] = "test-opened"
@@ -186,6 +187,36 @@ class TestScored(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class AuditStarted(Event):
+    """Two prompts are audited: `before` and `after` are digests of candidates, whose texts are stated here."""
+
+    kind: ClassVar[str] = "audit-started"
+    before: str
+    after: str
+    texts: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PromptRun(Event):
+    """A prompt of an audit was run on examples that are not the sealed test.
+
+    `part` says which: `before`, `after`, `full`, or of an ablation what was left out or kept; `text` is stated for
+    prompts that arose here. `split` is `validation`, `fresh` or `fresh:` with a share. In the order of the examples,
+    `scores` are None where the call failed, `answers` None where nothing could be read.
+    """
+
+    kind: ClassVar[str] = "prompt-run"
+    part: str
+    split: str
+    candidate: str
+    scores: tuple[float | None, ...]
+    unparsed: int
+    answers: tuple[str | None, ...] = ()
+    repeat: int = 0
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Reported(Event):
     """What a run reported, as JSON without what this or that command paid."""
 
@@ -193,11 +224,55 @@ class Reported(Event):
     result: str
 
 
+@dataclass(frozen=True, slots=True)
+class ForeignStarted(Event):
+    """A trial of a third-party optimizer begins; `version` is that of its package, the seed's texts are stated here."""
+
+    kind: ClassVar[str] = "foreign-started"
+    optimizer: str
+    version: str
+    candidate: str
+    texts: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignCandidate(Event):
+    """A third-party optimizer reported a candidate as it arose; its texts are stated here.
+
+    `claimed` is the library's own score of it, None where it has none; `parents` are numbers of earlier candidates.
+    """
+
+    kind: ClassVar[str] = "foreign-candidate"
+    number: int
+    candidate: str
+    texts: tuple[tuple[str, str], ...] = ()
+    claimed: float | None = None
+    parents: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignDone(Event):
+    """A trial of a third-party optimizer ended: it `returned`, its `budget` was spent, or it `failed`.
+
+    `candidate` is "" where there is no result. `calls` are (role, calls) as if nothing were shared, `failures` those
+    that got an error. What ended differently in an earlier attempt is stated again: the last one counts.
+    """
+
+    kind: ClassVar[str] = "foreign-done"
+    ended: str
+    candidate: str = ""
+    claimed: float | None = None
+    calls: tuple[tuple[str, int], ...] = ()
+    failures: int = 0
+    reason: str = ""
+
+
 KINDS: dict[str, type[Event]] = {
     cls.kind: cls
     for cls in (
         TrialStarted, BatchRun, Critiqued, Proposed, ProposalUnparsed, CandidateScored, StepDone, TrialDone, TestOpened, TestScored,
-        Reported,
+        AuditStarted, PromptRun, Reported,
+        ForeignStarted, ForeignCandidate, ForeignDone,
     )
 }  # fmt: skip
 """Every event by its kind."""

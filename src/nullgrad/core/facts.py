@@ -203,6 +203,7 @@ class Facts:
         blocks: complete blocks of controls, by trial.
         stopped: why the run ended early ("" if it did not).
         spend: calls, tokens and dollars.
+        validation: of the seed and the reported prompt, from what is recorded; None where one of them was not run there.
     """
 
     plan: Plan
@@ -214,3 +215,4 @@ class Facts:
     blocks: tuple[Block, ...]
     stopped: str
     spend: Spend
+    validation: tuple[SplitScores, SplitScores] | None = None

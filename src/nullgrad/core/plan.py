@@ -13,6 +13,8 @@ from nullgrad.core.arms import SEED, Arm, Rung, ladder, side_arms
 from nullgrad.core.calls import Calls, test_calls, trial_calls
 from nullgrad.core.candidate import Candidate
 from nullgrad.core.draws import DrawPath
+from nullgrad.core.objective import check_objective
+from nullgrad.core.selection import Objective
 from nullgrad.core.setting import Cast, Setting
 from nullgrad.core.task import Task
 from nullgrad.core.words import Pack
@@ -36,6 +38,7 @@ class Plan:
         seed: the study's seed.
         cast: who plays which role.
         pack: the words.
+        objective: what selection maximizes on validation; part of the identity where it is not the default.
     """
 
     task: Task
@@ -47,6 +50,7 @@ class Plan:
     seed: int
     cast: Cast
     pack: Pack
+    objective: Objective = "accuracy"
 
     def __post_init__(self) -> None:
         for name, value, least in (
@@ -58,6 +62,7 @@ class Plan:
                 raise UserError(f"{name} is {value}.", "Nothing was run.", f"Give {least} or more.")
         if self.controls != "none" and self.steps > 0:
             ladder(self.arm)
+        check_objective(self.task.view, self.objective)
 
     @property
     def optimizes(self) -> bool:
@@ -100,6 +105,8 @@ class Plan:
             "cast": asdict(self.cast),
             "pack": {"name": self.pack.name, "digest": self.pack.digest},
         }
+        if self.objective != "accuracy":
+            value["objective"] = self.objective
         return json.dumps(value, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
 
     @property
@@ -118,6 +125,7 @@ class Plan:
             self.batch_size,
             self.cast,
             self.pack,
+            objective=self.objective,
         )
 
     def calls(self, arm: Arm) -> Calls:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from random import Random
+from typing import Literal
+
+Objective = Literal["accuracy", "balanced"]
+"""What rows add up to: the mean score, whatever the scorer, or balanced accuracy (see `objective`)."""
 
 Row = Sequence[float | None]
-"""Scores of one candidate on validation, in the order of the examples; None is missing."""
+"""What each validation example contributes for one candidate, in order, such as its score; None is missing."""
 
 KEEP = -1
 """The current prompt stays."""
@@ -35,7 +39,7 @@ def comparable(row: Row) -> bool:
 
 
 def choose_best(variants: dict[int, Row], current: Row | None) -> int:
-    """The best variant by its mean score; ties go to the current prompt, then to the lowest number.
+    """The best variant by the mean of its row; ties go to the current prompt, then to the lowest number.
 
     Rows of which less than `LEAST_ANSWERED` is known are set aside before the rest are compared; where the
     current prompt's own row is one of them, nothing can be shown to be better than it.

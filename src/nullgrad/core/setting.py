@@ -8,6 +8,7 @@ from nullgrad.core.arms import Arm
 from nullgrad.core.chat import Message, Request, Role, Sampling
 from nullgrad.core.draws import DrawPath
 from nullgrad.core.effects import About
+from nullgrad.core.selection import Objective
 from nullgrad.core.task import TaskView
 from nullgrad.core.words import Pack
 
@@ -62,6 +63,8 @@ class Setting:
         cast: who plays which role.
         pack: the words.
         cell: the study's cell (task and models), "" outside studies.
+        objective: what selection maximizes on validation.
+        logprobs: alternatives per token to ask the generator for on free replies, too; 0 for none.
     """
 
     view: TaskView
@@ -73,6 +76,8 @@ class Setting:
     cast: Cast
     pack: Pack
     cell: str = ""
+    objective: Objective = "accuracy"
+    logprobs: int = 0
 
     @property
     def scope(self) -> str:
@@ -111,6 +116,6 @@ class Setting:
         if max_tokens is not None and sampling.max_tokens is None:
             sampling = Sampling(sampling.temperature, sampling.top_p, max_tokens)
         allowed = choices if player.constrains else ()
-        return Request(
-            player.model, messages, sampling, allowed, stop, player.logprobs if allowed else 0, draw
-        )
+        free = self.logprobs if role == "generator" else 0
+        logprobs = player.logprobs if allowed else free
+        return Request(player.model, messages, sampling, allowed, stop, logprobs, draw)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -124,6 +125,10 @@ LAYOUTS: dict[str, Layout] = {
 """Named layouts: the prompt first and the example last, so that engines can share the prefix."""
 
 
+MOST_ANSWERS = 256
+"""Tuples that an engine is held to at most."""
+
+
 @dataclass(frozen=True, slots=True)
 class TaskView:
     """What a trial holds of a task: everything but the test split.
@@ -132,6 +137,8 @@ class TaskView:
         labels: the closed label set in its order, () for open answers.
         slots: number of slots of a tuple answer, 1 for a single answer.
         wrong: the rule of wrong labels: `choice`, `label`, `slots`, `number`, `other-example`.
+        constrain: whether an engine that can is to hold replies to the closed answers; None for single answers alone, since a
+            tuple is often worth reasoning about first.
     """
 
     name: str
@@ -145,6 +152,7 @@ class TaskView:
     layout: Layout
     unparsed: UnparsedPolicy
     wrong: str
+    constrain: bool | None = None
 
     def messages(self, prompt: str, example: Example) -> tuple[Message, ...]:
         """The messages of a forward call."""
@@ -152,8 +160,26 @@ class TaskView:
 
     @property
     def constrained(self) -> tuple[str, ...]:
-        """The texts to which a constraining engine may hold a reply: the labels of a single closed answer."""
-        return self.labels if self.slots == 1 else ()
+        """The texts to which a constraining engine may hold a reply: the labels, or all tuples of them; () for none."""
+        wanted = self.slots == 1 if self.constrain is None else self.constrain
+        if not wanted or len(self.labels) ** self.slots > MOST_ANSWERS:
+            return self.labels if wanted and self.slots == 1 else ()
+        return tuple(", ".join(answer) for answer in itertools.product(self.labels, repeat=self.slots))
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """How the examples of a procedural task were made, so that more of them can be.
+
+    Attributes:
+        generator: its name.
+        seed: of the items.
+        dials: (name, value) of those that were set.
+    """
+
+    generator: str
+    seed: int
+    dials: tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,9 +191,11 @@ class Task:
         test: the sealed split; read once per reported prompt, after selection.
         digest: hash of everything above, examples included.
         notes: what loading noticed (near-duplicates across splits, dropped rows), for the user.
+        made: how its examples were generated, None where they are data.
     """
 
     view: TaskView
     test: tuple[Example, ...]
     digest: str
     notes: tuple[str, ...] = ()
+    made: Made | None = None

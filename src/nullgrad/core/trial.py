@@ -22,6 +22,7 @@ from nullgrad.core.events import (
     TrialStarted,
 )
 from nullgrad.core.forward import SplitScores, answers, points, score_split, unparsed
+from nullgrad.core.objective import objective_row
 from nullgrad.core.prompt import Unparsed
 from nullgrad.core.rows import mean_known
 from nullgrad.core.selection import KEEP, Row, choose_best, choose_blindly
@@ -150,7 +151,7 @@ def _validate(
 ) -> Generator[Effect, Any, Row]:
     examples = setting.view.validation
     scores = yield from score_split(setting, candidate, "validation", examples, asked, step, number)
-    row = tuple(points(outcome) for outcome in scores.shown)
+    row = objective_row(setting.objective, setting.view, examples, asked, scores.shown)
     true = tuple(points(outcome) for outcome in scores.true)
     yield from emit(
         CandidateScored(

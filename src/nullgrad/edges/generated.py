@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from nullgrad.core import procedural
-from nullgrad.core.task import Task
+from nullgrad.core.task import Made, Task
 from nullgrad.edges.taskbuild import build_task
 from nullgrad.edges.taskrows import Pool
 from nullgrad.edges.taskspec import TaskSpec
@@ -64,4 +64,5 @@ def generated_task(spec: TaskSpec) -> Task:
         wrong=spec.wrong or (None if closed else "number"),
     )
     rows = [{"input": item.input, "target": item.target} for item in items]
-    return build_task(full, [Pool("", name, rows)])
+    made = Made(name, seed, tuple(sorted(dials.items())))
+    return replace(build_task(full, [Pool("", name, rows)]), made=made)

@@ -295,6 +295,10 @@ class SqlLedger:
         row = dict(self._read(sa.select(*columns), list)[0]._mapping)
         return {"replies": row.pop("answers") - row["failed"], **row}
 
+    def select(self, query: sa.Select[Any]) -> list[sa.Row[Any]]:
+        """All rows of a query of one's own over the tables of `ledger_schema`."""
+        return self._read(query, list)
+
     def _read(self, query: sa.Executable, take: Callable[[sa.Result[Any]], T]) -> T:
         """Run one query in a transaction of its own."""
         try:

@@ -44,8 +44,8 @@ KEYS = (
     "sequential", "sampling", "budget", "on_failure", "contrasts",
 )  # fmt: skip
 
-LATER = {"paper-sections": "the section ablation"}
-"""Presets that are known and not there yet, with what they wait for."""
+AUDITS = ("paper-sections",)
+"""Presets that audit one prompt; they are no studies."""
 
 _NOTHING = "Nothing was run."
 
@@ -99,13 +99,13 @@ def load_preset(name: str) -> StudySpec:
     """A preset; its models are given by the user.
 
     Raises:
-        UserError: there is no such preset, or it comes later.
+        UserError: there is no such preset, or it is no study.
     """
-    if name in LATER:
+    if name in AUDITS:
         raise UserError(
-            f"The preset {name!r} needs {LATER[name]}, which comes in a later version.",
+            f"The preset {name!r} audits one prompt and compares no arms, so that it is no study.",
             _NOTHING,
-            f"Presets that are there: {', '.join(preset_names())}.",
+            f"nullgrad run {name} runs it, and so does nullgrad audit TASK --after best --sections.",
         )
     if name not in preset_names():
         hint = nearest(name, preset_names())

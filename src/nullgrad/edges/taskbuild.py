@@ -86,6 +86,7 @@ def build_task(spec: TaskSpec, pools: Sequence[Pool], notes: Sequence[str] = ())
         layout=spec.layout,
         unparsed=spec.unparsed,
         wrong=spec.wrong or default_rule(kind, labels, slots),
+        constrain=spec.constrain,
     )
     digest = task_digest(view, splits["test"], function)
     return Task(view, splits["test"], digest, tuple(said))
@@ -129,6 +130,8 @@ def task_digest(view: TaskView, test: Sequence[Example], function: str = "") -> 
         "unparsed": view.unparsed,
         "wrong": view.wrong,
     }
+    if view.constrain is not None:
+        value["constrain"] = view.constrain
     if function:
         value["function"] = function
     canonical = json.dumps(value, ensure_ascii=True, sort_keys=True, separators=(",", ":"))

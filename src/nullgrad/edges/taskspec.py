@@ -37,6 +37,7 @@ class FurtherKeys(TypedDict, total=False):
     layout: str | Sequence[Mapping[str, str]]
     slots: int
     wrong: str
+    constrain: bool
     choices: str | Mapping[str, Any]
     procedural: str | Mapping[str, Any]
 
@@ -79,6 +80,7 @@ class TaskSpec:
         layout: which message carries what.
         slots: number of slots of an answer, None where it was not said.
         wrong: the rule of wrong labels, None for the scorer's own.
+        constrain: whether replies are held to the closed answers; see `TaskView`.
         choices: the columns of the options of a multiple-choice data set.
         procedural: name of the generated task, "" for none.
         dials: of the generated task, its seed included.
@@ -105,6 +107,7 @@ class TaskSpec:
     layout: Layout = LAYOUTS["system-user"]
     slots: int | None = None
     wrong: str | None = None
+    constrain: bool | None = None
     choices: ChoiceColumns | None = None
     procedural: str = ""
     dials: Mapping[str, Any] = field(default_factory=dict)
@@ -169,6 +172,7 @@ _READERS: dict[str, Callable[[Value], Any]] = {
     "layout": taskvalues.layout,
     "slots": lambda value: value.integer(1),
     "wrong": lambda value: value.word(WRONG_RULES),
+    "constrain": Value.boolean,
     "choices": taskvalues.choices,
 }
 """How each key is read that stands for one field of its own name."""

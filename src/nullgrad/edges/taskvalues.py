@@ -79,7 +79,7 @@ def labels(value: Value) -> tuple[str, ...]:
     return tuple(found)
 
 
-_AS_VALUES = frozenset({"split", "stratify", "scorer", "procedural", "slots"})
+_AS_VALUES = frozenset({"split", "stratify", "scorer", "procedural", "slots", "constrain"})
 """Keys of a task whose numbers and booleans are meant as such; all others keep the text that was written."""
 
 

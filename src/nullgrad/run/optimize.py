@@ -7,7 +7,8 @@ import asyncio
 from nullgrad.core.arms import SEED, Arm
 from nullgrad.core.candidate import Candidate
 from nullgrad.core.facts import Block, Facts, Reading, reported_trial, standings
-from nullgrad.core.forward import points
+from nullgrad.core.forward import SplitScores, points, score_split
+from nullgrad.core.objective import has_classes
 from nullgrad.core.plan import Plan, wanted
 from nullgrad.core.rows import mean_known, score_row
 from nullgrad.core.setting import scope_of
@@ -46,7 +47,23 @@ async def optimize(plan: Plan, session: Session, reserve: Reserve) -> Facts:
         blocks,
         str(stopped) if stopped else "",
         session.spend(),
+        await _validation(plan, session, trial, best),
     )
+
+
+async def _validation(
+    plan: Plan, session: Session, trial: int, best: Candidate
+) -> tuple[SplitScores, SplitScores] | None:
+    """Both prompts on validation where the trial ran them there: nothing is asked for the audit's sake."""
+    setting, examples = plan.setting(plan.arm, trial), plan.task.view.validation
+    if not examples or best.prompt == plan.seed_candidate.prompt or not has_classes(plan.task.view):
+        return None
+    found = [
+        await session.recall(score_split(setting, candidate, "validation", examples))
+        for candidate in (plan.seed_candidate, best)
+    ]
+    before, after = found
+    return None if before is None or after is None else (before, after)
 
 
 async def _read_before(plan: Plan, session: Session) -> int:

@@ -59,12 +59,13 @@ class _Recorded:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self.found = 0
+        self.asked = self.found = 0
 
     def submit(self, asks: list[tuple[Ask, Deliver]]) -> None:
         identities = [ask.request.identity() for ask, _ in asks]
         known = self._ledger.find(identities)
         for identity, (_, deliver) in zip(identities, asks, strict=True):
+            self.asked += 1
             self.found += identity in known
             deliver(known.get(identity, _UNASKED))
 
@@ -162,6 +163,12 @@ class Session:
         known = _Recorded(self._ledger)
         await Driver(known).drive(generator)
         return known.found
+
+    async def recall(self, generator: Generator[Effect, Any, T]) -> T | None:
+        """The result of a generator from the ledger alone, None where it does not hold every request of it."""
+        known = _Recorded(self._ledger)
+        result = await Driver(known).drive(generator)
+        return result if known.found == known.asked else None
 
     async def drain(self) -> None:
         """Start no further call; what is in flight arrives and is counted, though nobody may wait for it any more."""

@@ -117,16 +117,39 @@ def _cell(console: _Console, report: Value, cell: Row) -> None:
         for row in contrasts:
             _contrast_lines(console, row)
     console.print(_arms(own("arms")))
-    for row in own("selection"):
-        if row["corrected"] is not None:
-            console.line(
-                f"{row['arm']}: the winner among {row['candidates']} candidates claims {_percent(row['claimed'])} on "
-                f"validation, {_percent(row['corrected'])} corrected for its choice.",
-                "dim",
-            )
+    _selection(console, [row for row in own("selection") if row["claimed"] is not None])
+    _audits(console, [row for row in tables.get("audits", ()) if row["cell"] == cell["cell"]])
     for one in report["attribution"]:
         if one["cell"] == cell["cell"]:
             _ladder(console, one)
+
+
+def _audits(console: _Console, rows: Sequence[Row]) -> None:
+    """What each arm's gains are made of: how many of its trials ended in each verdict of the audit."""
+    if not rows:
+        return
+    table = _table(
+        "Audit: final prompts against the seed prompt, trials by verdict",
+        "arm", "trials", "verdicts", "prevalence-type", "95 %",
+        left=("arm", "verdicts"), wrap=("arm", "verdicts"),
+    )  # fmt: skip
+    for arm in dict.fromkeys(row["arm"] for row in rows):
+        own = [row for row in rows if row["arm"] == arm]
+        kind = next(row for row in own if row["verdict"] == "prevalence-type")
+        table.add_row(
+            arm,
+            str(kind["trials"]),
+            ", ".join(f"{row['count']} {row['verdict']}" for row in own if row is not kind),
+            f"{100 * kind['share']:.0f} %",
+            f"{100 * kind['low']:.0f} to {100 * kind['high']:.0f} %",
+        )
+    console.print(table)
+    if any(row["verdict"] in ("genuine", "mixed") for row in rows):
+        console.line(
+            "From recorded answers, which have no log-probabilities: where it says genuine, a threshold shift is not excluded "
+            "(nullgrad audit can exclude it).",
+            "dim",
+        )
 
 
 def _says(row: Row) -> Text:
@@ -218,6 +241,33 @@ def _arms(rows: Sequence[Row]) -> Table:
             f"{row['unparsed_proposals']} of {row['proposals']}" if row["proposals"] else "",
         )
     return table
+
+
+def _selection(console: _Console, rows: Sequence[Row]) -> None:
+    """What winners claim on validation, what corrects it, and the sealed test, side by side."""
+    if not rows:
+        return
+    table = _table(
+        "Selection on validation: the winner of the first step, and the final prompt",
+        "arm", "candidates", "claimed", "corrected", "out-of-bag", "if equal", "final claims", "sealed test",
+        left=("arm",), wrap=("arm",),
+    )  # fmt: skip
+    for row in rows:
+        table.add_row(
+            row["arm"],
+            str(row["candidates"]),
+            *(_percent(row.get(name)) for name in ("claimed", "corrected", "out_of_bag")),
+            "–" if row["inflation"] is None else f"{100 * row['inflation']:+.1f}",
+            _percent(row["final_claimed"]),
+            _percent(row["final_test"]),
+        )
+    console.print(table)
+    if any(row.get("adaptive", True) for row in rows):
+        console.line(
+            "Steps after the first choose among what earlier choices led to: of the final prompt only the sealed test is "
+            "unbiased.",
+            "dim",
+        )
 
 
 def _ladder(console: _Console, one: Value) -> None:

@@ -11,9 +11,13 @@ from rich.table import Table
 from rich.text import Text
 
 from nullgrad.api import Forecast, OptimizeResult
+from nullgrad.surfaces.audit_text import COLOURS, MEANINGS
 
 BAR = 20
 """Cells of a full bar."""
+
+NARROW = 76
+"""Columns below which a table leaves some out."""
 
 WIDE = 100
 """Columns that bars and the ladder's table need; a narrower terminal gets neither, for cut numbers are worse."""
@@ -63,8 +67,11 @@ def print_result(result: OptimizeResult, stream: IO[str]) -> None:
     for slot in range(result.slots):
         if any(row.slot == slot for row in result.classes):
             console.print(_class_table(result, slot, wide))
+    _audit(console, result)
     for warning in result.warnings:
         console.print(Text(f"Warning: {warning}", style="yellow"))
+    if result.objective != "accuracy":
+        console.print(Text(result.notes[-1], style="dim"))
     _attribution(console, result)
     _prompts(console, result)
     _unparsed(console, result)
@@ -179,6 +186,28 @@ def _class_table(result: OptimizeResult, slot: int, wide: bool) -> Table:
     return table
 
 
+def _audit(console: Console, result: OptimizeResult) -> None:
+    """What the gain is made of, in a line or two; `nullgrad audit` has the rest."""
+    audit = result.audit
+    if audit is None:
+        return
+    text = Text("What the gain is made of: ")
+    text.append(audit.verdict, style=f"bold {COLOURS[audit.verdict]}")
+    text.append(f" ({MEANINGS[audit.verdict]}). {audit.reason}")
+    console.print(text)
+    several = result.slots > 1
+    lost = ", ".join(f"{label} in slot {slot + 1}" if several else label for slot, label in audit.suppressed)
+    if lost:
+        console.print(Text(f"Suppressed: {lost}.", style="yellow"))
+    console.print(
+        Text(
+            f"Relabellings were {'fitted on validation' if audit.fitted == 'validation' else 'cross-fitted on the test'}; "
+            "nullgrad audit TASK --after last shows the whole of it.",
+            style="dim",
+        )
+    )
+
+
 def _attribution(console: Console, result: OptimizeResult) -> None:
     free, ladder = result.free, result.ladder
     if free is not None:
@@ -187,10 +216,10 @@ def _attribution(console: Console, result: OptimizeResult) -> None:
         console.print(
             Text(
                 f"On {free.examples} validation examples: {seed}a blind draw among {free.candidates} candidates "
-                f"{_percent(free.blind)}, choosing among them {_added(free.choosing)}{guard} (cross-fitted); "
-                f"claimed by the winner {_percent(free.claimed)}."
+                f"{_percent(free.blind)}, choosing among them {_added(free.choosing)}{guard} (cross-fitted)."
             )
         )
+    _selection(console, result.to_dict()["selection"])
     if ladder is None:
         if result.steps:
             console.print(
@@ -219,6 +248,39 @@ def _attribution(console: Console, result: OptimizeResult) -> None:
         console.print(
             Text(f"Beside it {arm}: {100 * mean:+.1f} points to the main arm ({_range(interval)}).")
         )
+
+
+ADAPTIVE = "Later steps choose among what earlier choices led to: of the final prompt only the sealed test is unbiased."
+
+
+def _selection(console: Console, report: Any) -> None:
+    """The winner's selection score, what corrects it, and the sealed test, side by side."""
+    if report is None:
+        return
+    first, adaptive = report["first_step"], report["adaptive"]
+    # A narrow terminal gets fewer columns: cut numbers are worse.
+    measures = ["claimed", "corrected", "out_of_bag"] if console.width >= NARROW else ["claimed", "corrected"]
+    table = _table(
+        f"Selection: best of {first['candidates']} on {first['validation_examples']} validation examples"
+        + ("" if report["labels"] == "correct" else f" with {report['labels']} labels"),
+        ("winner", *(one.replace("_", "-") for one in measures), "if equal", "sealed test"),
+        ("winner",),
+    )
+    equals = first["inflation_points"]
+    if first["claimed"] is not None:
+        table.add_row(
+            "first step" if adaptive else "reported",
+            *(_percent(first[name]) for name in measures),
+            "–" if equals is None else f"{equals:+.1f}",
+            "" if adaptive else _percent(report["final_test"]),
+        )
+    if adaptive:
+        last = (_percent(report["final_claimed"]), *[""] * len(measures), _percent(report["final_test"]))
+        table.add_row(f"after step {report['steps']}", *last)
+    if table.row_count:
+        console.print(table)
+    if adaptive:
+        console.print(Text(ADAPTIVE, style="dim"))
 
 
 def _ladder_table(title: str, ladder: Any) -> Table:

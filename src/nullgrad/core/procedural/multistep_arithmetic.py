@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 SEED_PROMPT = "Work through the definitions step by step and compute the value that is asked for."
 
 FORMAT_SUFFIX = (
-    "End with one line of the form `Answer: N`, where N is the value as a whole number in digits. "
-    "For example: Answer: -17"
+    'End with one line that reads "The answer is: " and the value as a whole number in digits. '
+    "For example: The answer is: -17"
 )
 
 NUMBER_WORDS: Mapping[str, int] = {

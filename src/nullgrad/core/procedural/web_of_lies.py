@@ -15,9 +15,9 @@ from nullgrad.core.procedural.truth import Statement, forced
 SEED_PROMPT = "Work out from the statements who tells the truth and who lies, then answer the question."
 
 FORMAT_SUFFIX = (
-    "End with one line of the form `Answer: X, Y, Z`, one word for each person asked about, in the order asked: "
+    'End with one line that reads "The answer is: " and one word for each person asked about, in the order asked: '
     "yes if the person tells the truth, no if the person lies, unknown if it cannot be determined. "
-    "For example: Answer: yes, unknown, no"
+    "For example: The answer is: yes, unknown, no"
 )
 
 TRIPLE_CLAIMS: Mapping[str, frozenset[int]] = {

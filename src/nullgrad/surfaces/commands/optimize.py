@@ -34,6 +34,13 @@ EXIT_BUDGET = 4
 )
 @click.option("--steps", default=10, show_default=True, help="Update steps; 0 only scores the seed prompt.")
 @click.option("--batch-size", default=3, show_default=True, help="Training examples per step.")
+@click.option(
+    "--objective",
+    type=click.Choice(["accuracy", "balanced"]),
+    default="accuracy",
+    show_default=True,
+    help="What validation selects by: the mean score, or the mean recall of the classes.",
+)
 @click.option("--trials", type=int, help="Complete optimizations of the arm [default: 1; 5 with --why].")
 @click.option(
     "--controls",
@@ -96,7 +103,7 @@ def command(**options: Any) -> int:
 
     if options["out"] is not None:
         check_out(options["out"], only_results=True)
-    task = load_task(options["task"], **_overrides(options))
+    task = load_task(options["task"], **task_overrides(options))
     job = Optimization(
         task,
         model=options["model"],
@@ -109,6 +116,7 @@ def command(**options: Any) -> int:
         steps=options["steps"],
         batch_size=options["batch_size"],
         trials=options["trials"],
+        objective=options["objective"],
         controls=options["controls"],
         why=options["why"],
         seed=options["seed"],
@@ -141,7 +149,7 @@ def command(**options: Any) -> int:
     return 0 if result.complete else EXIT_BUDGET
 
 
-def _overrides(options: dict[str, Any]) -> dict[str, Any]:
+def task_overrides(options: dict[str, Any]) -> dict[str, Any]:
     """Keys of a task file that the command line replaces."""
     from nullgrad.errors import UserError
 

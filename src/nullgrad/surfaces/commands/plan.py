@@ -45,10 +45,14 @@ def command(**options: Any) -> int:
     """
     from nullgrad.api import DEFAULT_LEDGER
     from nullgrad.errors import UserError
+    from nullgrad.surfaces.audit_preset import run_audit_preset
     from nullgrad.surfaces.interrupt import run_interruptibly
     from nullgrad.surfaces.study_progress import make_study_progress
     from nullgrad.surfaces.study_text import print_plan
 
+    audited = run_audit_preset(options, dry=True)
+    if audited is not None:
+        return audited
     ledger, pilot = options["ledger"] or DEFAULT_LEDGER, options["pilot"]
     if pilot < 0:
         raise UserError(f"--pilot is {pilot}.", "Nothing was run.", "Give a number of calls, 0 or more.")

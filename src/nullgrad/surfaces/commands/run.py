@@ -25,14 +25,20 @@ EXIT_BUDGET = 4
 def command(**options: Any) -> int:
     """Run or resume STUDY: a study file, or a preset's name. The same command goes on where it stopped.
 
+    The preset paper-sections is an audit of the best prompt that a recorded run found for its task.
+
     \b
     Exit codes: 0 done, 2 your mistake, 3 the endpoint's failure, 4 a budget reached, 130 interrupted.
     """
     from nullgrad.api import DEFAULT_LEDGER, check_out
+    from nullgrad.surfaces.audit_preset import run_audit_preset
     from nullgrad.surfaces.interrupt import run_interruptibly
     from nullgrad.surfaces.study_progress import make_study_progress
     from nullgrad.surfaces.study_text import print_intent, print_report
 
+    audited = run_audit_preset(options)
+    if audited is not None:
+        return audited
     if options["out"] is not None:
         check_out(options["out"], only_results=True)
     job = study_of(options)

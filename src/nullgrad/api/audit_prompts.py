@@ -1,0 +1,140 @@
+"""The prompts of an audit as a user names them: a file, a recorded run, the task's own seed prompt."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from nullgrad.api.inventory import last_report
+from nullgrad.core.events import Reported
+from nullgrad.core.task import Task
+from nullgrad.edges.ledger import open_ledger
+from nullgrad.errors import UserError
+
+SEED_WORD = "seed"
+LAST = "last"
+RUN = "run:"
+BEST = "best"
+_NOTHING = "Nothing was run."
+
+
+@dataclass(frozen=True, slots=True)
+class GivenPrompt:
+    """A prompt to be audited.
+
+    Attributes:
+        name: where it came from.
+        text: the prompt.
+        seed, trial: of the recorded run whose draws found it; None of other prompts.
+    """
+
+    name: str
+    text: str
+    seed: int | None = None
+    trial: int | None = None
+
+
+def given_prompt(ref: str, which: Literal["before", "after"], task: Task, ledger: Path) -> GivenPrompt:
+    """The prompt that a text means.
+
+    Args:
+        ref: a file, `run:ID` or `last` (of a recorded optimization: before its seed prompt, after its best), `best` (the
+            final prompt of the best trial that any recorded run has of the task, by test score), or `seed` (the task's
+            seed prompt).
+        which: side of the audit.
+        task: what it is for.
+        ledger: where runs are kept.
+
+    Raises:
+        UserError: there is no such file or run, or the run was of another task.
+    """
+    if ref == SEED_WORD:
+        return GivenPrompt("the task's seed prompt", task.view.seed_prompt)
+    if ref == BEST:
+        return best_recorded(task, ledger)
+    if ref == LAST or ref.startswith(RUN):
+        run = None if ref == LAST else ref.removeprefix(RUN)
+        report = last_report(ledger, run, nothing=_NOTHING)
+        if report["task"] != task.view.name:
+            raise UserError(
+                f"The run {report['run']} optimized a prompt of {report['task']}, not of {task.view.name}.",
+                _NOTHING,
+                f"Give --{which} run:ID of a run of this task, or a file.",
+            )
+        kind = "seed" if which == "before" else "best"
+        return GivenPrompt(
+            f"the {kind} prompt of run {report['run']}",
+            str(report[f"{kind}_prompt"]),
+            int(report["seed"]),
+            int(report["trial"]),
+        )
+    return GivenPrompt(Path(ref).name, _read(Path(ref), which))
+
+
+def best_recorded(task: Task, ledger: Path) -> GivenPrompt:
+    """The prompt with the highest test score among the final prompts of every recorded study and optimization of a task.
+
+    Chosen by the test, its score there is over-estimated; its sections are ablated on validation.
+
+    Raises:
+        UserError: nothing is recorded.
+    """
+    found: list[tuple[float, GivenPrompt]] = []
+    for run, spec, report in _reports(ledger):
+        if spec["verb"] == "optimize" and spec["task"]["digest"] == task.digest:
+            score = report["test"]["best"]["score"]
+            if report["best_prompt"] != report["seed_prompt"] and score is not None:
+                label = f"the best prompt of run {run}"
+                found.append(
+                    (score, GivenPrompt(label, report["best_prompt"], report["seed"], report["trial"]))
+                )
+        elif spec["verb"] == "study":
+            cells = {cell for cell, one in spec["cells"].items() if one["task"]["digest"] == task.digest}
+            for row in report["tables"]["trials"]:
+                if row["cell"] in cells and row["score"] is not None and row["prompt"]:
+                    label = f"trial {row['trial']} of {row['arm']} in run {run}"
+                    found.append(
+                        (row["score"], GivenPrompt(label, row["prompt"], report["seed"], row["trial"]))
+                    )
+    changed = [one for one in found if one[1].text.strip() != task.view.seed_prompt.strip()]
+    name = task.view.name
+    if not changed:
+        raise UserError(
+            f"No recorded run has a prompt for {name}, with these examples and this seed prompt.",
+            _NOTHING,
+            f"Run nullgrad optimize {name} or nullgrad run paper-main first, or give --after a file.",
+        )
+    return max(changed, key=lambda one: one[0])[1]
+
+
+def _reports(ledger: Path) -> Iterator[tuple[str, Mapping[str, Any], Mapping[str, Any]]]:
+    """Every optimization and study that reported: identity, specification, and what it reported last."""
+    if not ledger.exists():
+        return
+    book = open_ledger(ledger, read_only=True)
+    try:
+        for row in book.runs():
+            spec = json.loads(row.spec)
+            if spec.get("verb") in ("optimize", "study"):
+                last = None
+                for event in book.events(row.run):
+                    last = event.result if isinstance(event, Reported) else last
+                if last is not None:
+                    yield row.run, spec, json.loads(last)
+    finally:
+        book.close()
+
+
+def _read(path: Path, which: str) -> str:
+    hint = f"Give --{which} a file, run:ID, last, best or seed."
+    try:
+        return path.read_text("utf-8-sig").strip()
+    except FileNotFoundError:
+        raise UserError(f"There is no file {path} for --{which}.", _NOTHING, hint) from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is no text in UTF-8.", _NOTHING, hint) from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}.", _NOTHING, hint) from None
