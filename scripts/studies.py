@@ -62,7 +62,7 @@ STUDIES = {
     ),
     "balanced": Study(
         "Labels, balanced and at 80 to 20",
-        ("studies/balanced-tickets.yaml", "--model", MODEL, "--trials", "10", "--steps", "5"),
+        ("studies/balanced-tickets.yaml", "--model", MODEL, "--trials", "6", "--steps", "3"),
         "The preset `balanced-check` on the shipped task. An interaction above zero says that the labels bring more at 80 to 20, "
         "where they tell the frequency of the answers.",
     ),
@@ -70,7 +70,7 @@ STUDIES = {
         "Published puzzles, for the count of calls",
         (
             "paper-main", "--task", "studies/web-of-lies.yaml", "--model", MODEL,
-            "--scale", "0.05", "--max-completion", "48",
+            "--trials", "1", "--steps", "1", "--max-completion", "48",
         ),
         "`paper-main` on BBEH Web of Lies, which is beyond this model: what counts is that the calls asked are those of the plan.",
     ),

@@ -449,7 +449,7 @@ def test_flags_are_exact_and_in_no_order() -> None:
 @pytest.mark.parametrize("name", procedural.names())
 def test_prompts_and_dials_are_complete(name: str) -> None:
     assert procedural.seed_prompt(name)
-    assert "Answer:" in procedural.format_suffix(name)
+    assert "The answer is: " in procedural.format_suffix(name)
     for dial in procedural.dials(name).values():
         assert dial.low <= dial.default <= dial.high
         assert dial.doc

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from nullgrad.analysis.calibration_battery import VERDICTS, Codes, lines_of
-from nullgrad.analysis.contrast import Verdict
+from nullgrad.analysis.contrast import OPPOSITE, Verdict
 from nullgrad.analysis.equivalence import equality_chance_paired, equality_chance_welch
 from nullgrad.analysis.estimate import Design, Estimate, Floats, NotEstimable
 from nullgrad.analysis.intervals import Interval
@@ -103,16 +103,17 @@ class TrueDifference:
     def planned(self, design: Design, n: int, alpha: float, margin: float) -> Estimate:
         """Chance of a right, decided verdict over n trials an arm by the formulas of `nullgrad plan`, at the true values.
 
-        Where there is no difference, that the interval lies inside the margin (at most 2α of these intervals exclude 0, and
-        are called a difference within the margin); at the margin and beyond, of a difference; between, whichever is
-        likelier, which is less than the chance of either.
+        Where there is no difference, that the interval lies inside the margin (at most α of these intervals lie above 0, and
+        are called a difference within the margin); at the margin and beyond, of a difference, which against the declared
+        direction is told at a stricter level; between, whichever is likelier, which is less than the chance of either.
         """
         size = abs(self.mean) if self.sign else 0.0
+        told = OPPOSITE * alpha if self.sign < 0 else alpha
         if design == "paired":
-            power = paired_power(size, self.sd, n, alpha)
+            power = paired_power(size, self.sd, n, told)
             equal = equality_chance_paired(margin, self.sd, n, alpha, difference=size)
         else:
-            power = welch_power(size, self.sds, (n, n), alpha)
+            power = welch_power(size, self.sds, (n, n), told)
             equal = equality_chance_welch(margin, self.sds, (n, n), alpha, difference=size)
         if isinstance(power, NotEstimable):
             return power
@@ -143,7 +144,7 @@ class ContrastRates:
 
     Attributes:
         world, design, trials, contrast, family: which.
-        alpha: corrected level of each direction.
+        alpha: corrected level; against the declared direction `OPPOSITE` of it.
         margin: of equality, a share.
         truth: the true difference.
         verdicts: studies by verdict.
@@ -190,7 +191,7 @@ class FamilyRates:
     Attributes:
         world, design, trials, family: which.
         contrasts: in the family.
-        alpha: declared level of each direction.
+        alpha: declared level of the family; see `declared`.
         by_verdict: studies with a wrong verdict of that kind.
         wrong: studies with any.
     """
@@ -203,6 +204,10 @@ class FamilyRates:
     alpha: float
     by_verdict: Mapping[Verdict, Rate]
     wrong: Rate
+
+    def declared(self, verdict: Verdict) -> float:
+        """The rate at which a wrong verdict of that kind is allowed."""
+        return OPPOSITE * self.alpha if verdict == "contradicted" else self.alpha
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,11 +337,11 @@ def exceeded(families: Sequence[FamilyRates]) -> tuple[Finding, ...]:
         Finding(
             one.world,
             f"{one.world}, {one.trials} trials {one.design}, family {one.family!r}: {kind!r} is wrong in {100 * rate.share:.1f} % of "
-            f"{rate.n} studies, declared {100 * one.alpha:.3g} %",
+            f"{rate.n} studies, declared {100 * one.declared(kind):.3g} %",
         )
         for one in families
         for kind, rate in one.by_verdict.items()
-        if rate.above(one.alpha, sure)
+        if rate.above(one.declared(kind), sure)
     )
 
 

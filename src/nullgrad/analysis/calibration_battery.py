@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from nullgrad.analysis.contrast import Verdict, verdict_of
+from nullgrad.analysis.contrast import Verdict, decided
 from nullgrad.analysis.differences import difference_interval
 from nullgrad.analysis.estimate import Floats, NotEstimable
 from nullgrad.analysis.study_contrasts import StudyContrast
@@ -77,9 +77,11 @@ def decide(study: Study, spec: ContrastSpec, first: Floats, second: Floats) -> V
         spec: the contrast, of two arms.
         first, second: scores by trial, shape (trials,); in the paired design in the order of the blocks.
     """
-    level = 1 - 2 * study.alpha / family_size(study, spec.family)
-    found = difference_interval(first, second, study.design, level=level, seed=study.seed)
-    return verdict_of(found if isinstance(found, NotEstimable) else found.interval, spec.margin)[0]
+    return decided(
+        lambda level: difference_interval(first, second, study.design, level=level, seed=study.seed),
+        study.alpha / family_size(study, spec.family),
+        spec.margin,
+    )[1]
 
 
 def decide_all(study: Study, scores: Mapping[str, Floats]) -> Codes:

@@ -32,7 +32,7 @@ class SelfCalibration:
         version: of nullgrad.
         size: `ci` or `nightly`.
         worlds: (name, as a model is written).
-        alpha: of each family and direction.
+        alpha: of each family, in its declared direction.
         designs: of the draws.
         trials: numbers of trials of the studies.
         studies: of each design at the largest of them.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -109,7 +109,7 @@ class ContrastResult:
         equality_chance: chance of concluding equality if the true difference is 0.
         p_equivalence: of two one-sided tests with the margin.
         p_equivalence_bonferroni, p_equivalence_holm: corrected over the family.
-        verdict: read off the interval.
+        verdict: see `decided`.
         within_margin: whether the whole interval lies inside ±margin.
         reason: why the verdict is what it is, a sentence.
     """
@@ -142,33 +142,56 @@ class ContrastResult:
     reason: str
 
 
-def verdict_of(interval: Interval | NotEstimable, margin: float | None) -> tuple[Verdict, bool, str]:
-    """The verdict, whether the interval lies inside ±margin, and the reason (STATISTICS, Verdict of a contrast).
+OPPOSITE = 0.1
+"""Share of a contrast's α that a verdict against the declared direction is allowed: it was not the hypothesis, so that it needs more
+evidence, and wrong verdicts of either kind stay near α together. Read off one interval in both directions they would be 2α."""
+
+Made = DifferenceInterval | NotEstimable
+
+
+def decided(
+    make: Callable[[float], Made], alpha: float, margin: float | None
+) -> tuple[Made, Verdict, bool, str]:
+    """The interval at 1 − 2α, the verdict, whether the interval lies inside ±margin, and the reason.
+
+    `supported`: the interval lies above 0, so that the declared direction errs with α, as a one-sided test of it does.
+    `contradicted`: the interval at 1 − 2α `OPPOSITE` lies below 0. `equal`: the interval at 1 − 2α lies inside ±margin. (The design
+    reads both directions off one interval; where nothing differs, verdicts are then wrong with 2α.)
 
     Args:
-        interval: of first − second at 1 − 2α corrected.
+        make: the interval of first − second at a level.
+        alpha: corrected.
         margin: as declared, None where equality is not claimed.
     """
-    if isinstance(interval, NotEstimable):
-        return "cannot tell", False, f"No interval: {interval.reason}."
+    found = make(1 - 2 * alpha)
+    if isinstance(found, NotEstimable):
+        return found, "cannot tell", False, f"No interval: {found.reason}."
+    interval = found.interval
     inside = margin is not None and -margin < interval.low and interval.high < margin
     if interval.low > 0:
         return (
+            found,
             "supported",
             inside,
-            "The whole interval is above 0" + (", within the margin." if inside else "."),
+            f"The whole interval is above 0{', within the margin' if inside else ''}.",
         )
     if interval.high < 0:
-        return (
-            "contradicted",
-            inside,
-            "The whole interval is below 0" + (", within the margin." if inside else "."),
-        )
+        strict = make(1 - 2 * OPPOSITE * alpha)
+        if not isinstance(strict, NotEstimable) and strict.interval.high < 0:
+            beside = ", within the margin" if inside else ""
+            return found, "contradicted", inside, f"The whole interval is below 0{beside}."
+        if not inside:
+            return (
+                found,
+                "cannot tell",
+                False,
+                "The interval is below 0, against the declared direction, which needs more evidence than this.",
+            )
     if inside:
-        return "equal", True, "The whole interval is inside the margin."
+        return found, "equal", True, "The whole interval is inside the margin."
     if margin is None:
-        return "cannot tell", False, "The interval includes 0, and no margin was declared."
-    return "cannot tell", False, "The interval includes 0 and reaches beyond the margin."
+        return found, "cannot tell", False, "The interval includes 0, and no margin was declared."
+    return found, "cannot tell", False, "The interval includes 0 and reaches beyond the margin."
 
 
 def contrast_family(contrasts: Sequence[Contrast], declared: Declared) -> tuple[ContrastResult, ...]:
@@ -289,11 +312,11 @@ def _result(
 ) -> ContrastResult:
     one, two = datum.scores
     n = len(one), len(two)
-    level = 1 - 2 * alpha
-    found = _interval(*datum.complete, declared, level)
+    found, verdict, inside, reason = decided(
+        lambda level: _interval(*datum.complete, declared, level), alpha, declared.margin
+    )
     interval = found if isinstance(found, NotEstimable) else found.interval
-    verdict, inside, reason = verdict_of(interval, declared.margin)
-    if verdict != "cannot tell" and any(datum.dropped) and not _robust(datum, declared, level, verdict):
+    if verdict != "cannot tell" and any(datum.dropped) and not _robust(datum, declared, alpha, verdict):
         verdict = "cannot tell"
         reason = f"{reason[:-1]}, but not whatever the missing scores were."
     elif verdict == "supported" and isinstance(test, PermutationTest) and test.greater > alpha:
@@ -312,7 +335,7 @@ def _result(
         means=means,
         difference=float(one.mean() - two.mean()) if min(n) else none,
         interval=interval,
-        level=level,
+        level=1 - 2 * alpha,
         method="none" if isinstance(found, NotEstimable) else found.method,
         target=declared.target,
         p=test if isinstance(test, NotEstimable) else test.greater,
@@ -338,14 +361,14 @@ def _result(
     )
 
 
-def _robust(datum: _Data, declared: Declared, level: float, verdict: Verdict) -> bool:
+def _robust(datum: _Data, declared: Declared, alpha: float, verdict: Verdict) -> bool:
     """Whether the verdict stands with all missing scores against the first arm, and with all for it."""
-    for first, second in ((0.0, 1.0), (1.0, 0.0)):
-        found = _interval(*datum.imputed(first, second), declared, level)
-        interval = found if isinstance(found, NotEstimable) else found.interval
-        if verdict_of(interval, declared.margin)[0] != verdict:
-            return False
-    return True
+
+    def verdict_with(first: float, second: float) -> Verdict:
+        one, two = datum.imputed(first, second)
+        return decided(lambda level: _interval(one, two, declared, level), alpha, declared.margin)[1]
+
+    return all(verdict_with(*scores) == verdict for scores in ((0.0, 1.0), (1.0, 0.0)))
 
 
 def _powers(

@@ -16,7 +16,7 @@ from nullgrad.analysis.contrast import (
     Declared,
     Verdict,
     contrast_family,
-    verdict_of,
+    decided,
 )
 from nullgrad.analysis.differences import DifferenceInterval, population_interval
 from nullgrad.analysis.estimate import Design, Estimate, Floats, NotEstimable
@@ -451,14 +451,18 @@ def _population(
         return NotEstimable("fewer than two complete trials"), "cannot tell"
     if any(np.isnan(rows).all(axis=1).any() for rows in (one, two)):
         return NotEstimable("a trial of which nothing was read"), "cannot tell"
-    found = population_interval(
-        one, two, item.design, level=result.level, seed=study.seed,
-        resamples=max(POPULATION_RESAMPLES, ceil(20 / item.alpha) - 1),
-    )  # fmt: skip
-    if item.halved and not isinstance(found, NotEstimable):
-        found = replace(found, difference=2 * found.difference, interval=found.interval.scaled(2))
-    interval = found if isinstance(found, NotEstimable) else found.interval
-    verdict = verdict_of(interval, item.spec.margin)[0]
+
+    def make(level: float) -> DifferenceInterval | NotEstimable:
+        # The resamples must reach the tail that a verdict against the declared direction asks for.
+        own = population_interval(
+            one, two, item.design, level=level, seed=study.seed,
+            resamples=max(POPULATION_RESAMPLES, ceil(40 / (1 - level)) - 1),
+        )  # fmt: skip
+        if item.halved and not isinstance(own, NotEstimable):
+            return replace(own, difference=2 * own.difference, interval=own.interval.scaled(2))
+        return own
+
+    found, verdict, _, _ = decided(make, (1 - result.level) / 2, item.spec.margin)
     # What is missing can undo a verdict on the population as on this split.
     undone = any(result.dropped) and result.verdict == "cannot tell"
     return found, "cannot tell" if undone else verdict

@@ -75,7 +75,7 @@ class Amounts:
 
     Attributes:
         studies: of each world and design at the largest number of trials; at smaller ones as many more as these trials make.
-        trials: of a study: Student's intervals at 5 and 10, the studentized bootstrap at 20.
+        trials: of a study: Student's intervals at 5 and 10, with the studentized bootstrap at 20.
         audits: of each world.
     """
 
@@ -114,7 +114,7 @@ def calibrate_self(
     Args:
         size: `ci` or `nightly`.
         studies: of each world at the largest number of trials, None for the size's own.
-        alpha: of each family of contrasts and each direction.
+        alpha: of each family of contrasts, in its declared direction.
         worlds: as a model is written, with or without `sim:`.
         designs: of the draws.
         trials: of the studies, None for the size's own.

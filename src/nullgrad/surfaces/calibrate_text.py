@@ -44,7 +44,7 @@ def print_self(report: Value, stream: IO[str], *, full: bool = False) -> None:
         f"{report['studies']} studies of {max(report['trials'])} trials in each world and design (more of fewer trials); "
         f"{report['steps']} steps of {report['batch_size']} examples, splits {splits['train']} / "
         f"{splits['validation']} / {splits['test']}, margin {report['margin_points']:g} points, α = "
-        f"{report['alpha']:g} by family and direction. Truth: exact accuracy of the final prompts, averaged "
+        f"{report['alpha']:g} by family. Truth: exact accuracy of the final prompts, averaged "
         f"over all {report['truth_trials']:,} trials of an arm."
     )
     for world in report["worlds"]:
@@ -101,7 +101,7 @@ def _three(row: Value) -> str:
 
 def _contrasts(report: Value, world: str) -> Table:
     table = _table(
-        "Contrasts: truth in points, verdicts, errors beside α of each direction, decisions beside the plan",
+        "Contrasts: truth in points, verdicts, errors beside α, decisions beside the plan",
         (
             "contrast", "draws", "trials", "truth", "± MC", "supported", "contradicted", "equal", "wrong", "95 %", "α",
             "right", "planned",
@@ -162,7 +162,7 @@ def _errors(report: Value) -> Table:
     """Of every world and design the family that errs most, by what it says; and how many contrasts decide as planned."""
     level = _percent(report["alpha"])
     table = _table(
-        f"Wrong verdicts: share of studies in the worst family and number of trials, declared {level} each; decisions: "
+        f"Wrong verdicts: share of studies in the worst family and number of trials, declared {level} (a tenth of it against the declared direction); decisions: "
         "contrasts that reach the plan",
         (
             "world",
@@ -258,8 +258,8 @@ def _findings(console: _Console, report: Value) -> None:
     console.line()
     level = 100 * report["alpha"]
     console.line(
-        f"A verdict is read off the 1 − 2α interval: {level:g} % by family for each direction. Where the true difference is "
-        f"exactly 0 both directions are wrong, so that up to {2 * level:g} % of the studies say one or the other.",
+        f"Declared: {level:g} % by family in the declared direction, a tenth of it against that direction, which was not the "
+        "hypothesis and needs more evidence.",
         "dim",
     )
     for text in report["too_often_wrong"]:

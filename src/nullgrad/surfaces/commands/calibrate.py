@@ -28,7 +28,7 @@ EVERY = 5.0
     "--size", help="Phantom gain to stay under [default: 1 point]; with --self ci or nightly [default: ci]."
 )
 @click.option("--studies", type=int, help="With --self: studies at the most trials, in each world.")
-@click.option("--alpha", type=float, help="With --self: of each family and direction [default: 0.05].")
+@click.option("--alpha", type=float, help="With --self: of each family [default: 0.05].")
 @click.option("--world", "worlds", multiple=True, help="With --self: these worlds alone; may be repeated.")
 @click.option("--full", is_flag=True, help="With --self: print every contrast and family as well.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of every draw.")
