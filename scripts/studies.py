@@ -106,8 +106,10 @@ def section(name: str, ledger: Path) -> list[str]:
     asked, planned = result["calls"]["asked"], plan["calls"]["asked"]
     roles = [role for role in ("generator", "optimizer", "critic", "judge") if planned[role]]
     lines = [study.about, "", f"    nullgrad run {shlex.join(arguments)}", ""]
+    unread = sum(row["unparsed_proposals"] for row in result["tables"]["arms"])
     lines.append(
-        f"{sum(asked.values()):,} calls asked, {planned['total']:,} planned" + _by_role(roles, asked, planned)
+        f"{sum(asked.values()):,} calls asked, {planned['total']:,} planned"
+        + _by_role(roles, asked, planned, unread)
     )
     for cell in result["cells"]:
         if len(result["cells"]) > 1:
@@ -127,12 +129,11 @@ def section(name: str, ledger: Path) -> list[str]:
     return lines
 
 
-def _by_role(roles: Sequence[str], asked: dict[str, int], planned: dict[str, int]) -> str:
+def _by_role(roles: Sequence[str], asked: dict[str, int], planned: dict[str, int], unread: int) -> str:
     parts = ", ".join(f"{role} {asked.get(role, 0):,} of {planned[role]:,}" for role in roles)
-    same = all(asked.get(role, 0) == planned[role] for role in roles)
-    return f" ({parts}): " + (
-        "equal." if same else "not equal, for a proposal that cannot be read asks for no scores."
-    )
+    if all(asked.get(role, 0) == planned[role] for role in roles):
+        return f" ({parts}): equal."
+    return f" ({parts}): the plan is exact when every proposal can be read; of {unread} that could not, no score was asked."
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -47,14 +47,18 @@ def print_ratings(value: Value, stream: TextIO) -> None:
             console.print(
                 "Some prompt always won or lost: each got a draw with an average prompt.", markup=False
             )
-        agreed = question["agreement"]
-        console.print(
-            f"Agreement (Krippendorff's α, ordinal): {_told(agreed['alpha'])} {_ends(agreed['interval'])} "
-            f"over {agreed['units']} by {agreed['raters']}.",
-            markup=False,
-        )
+        console.print(agreement_sentence(question), markup=False)
         console.print(kinds_sentence(question), markup=False)
         console.print()
+
+
+def agreement_sentence(question: Value) -> str:
+    """How far raters agree, in a sentence."""
+    agreed = question["agreement"]
+    return (
+        f"Agreement (Krippendorff's α, ordinal): {_told(agreed['alpha'])} {_ends(agreed['interval'])} "
+        f"over {agreed['units']} by {agreed['raters']}."
+    )
 
 
 def kinds_sentence(question: Value) -> str:

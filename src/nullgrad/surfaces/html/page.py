@@ -12,6 +12,7 @@ from nullgrad.surfaces.html import assets
 from nullgrad.surfaces.html.blocks import Block, Section
 from nullgrad.surfaces.html.headline import of_optimization, of_study
 from nullgrad.surfaces.html.optimize_sections import optimize_sections
+from nullgrad.surfaces.html.rating_section import rating_section
 from nullgrad.surfaces.html.scrub import scrubbed
 from nullgrad.surfaces.html.study_sections import study_sections
 
@@ -28,12 +29,13 @@ def report_charts(report: Value, history: Value | None = None) -> tuple[Group, .
     return (study_charts if is_study(report) else optimize_charts)(report, history)
 
 
-def build_page(report: Value, history: Value | None = None) -> str:
+def build_page(report: Value, history: Value | None = None, ratings: Value | None = None) -> str:
     """The page.
 
     Args:
         report: what a result's `to_dict` gives, or the ledger keeps of it.
         history: what `nullgrad.api.run_history` gives; None leaves out lineage and tokens.
+        ratings: what `RatingSummary.to_dict` gives; None where nobody has rated.
 
     Raises:
         UserError: the extra `report` is not installed.
@@ -47,6 +49,8 @@ def build_page(report: Value, history: Value | None = None) -> str:
     else:
         head, sections = of_optimization(report), optimize_sections(report, history, by_group)
         kind, title = "Optimization", f"{report['task']}, {report['arm']}"
+    place = next((n for n, one in enumerate(sections) if one.id == "lineage"), len(sections) - 1)
+    sections = [*sections[: place + 1], *rating_section(scrubbed(ratings)), *sections[place + 1 :]]
     scripts = [assets.vega_script(), assets.inlined(assets.static("report.js"))]
     styles = [assets.style()]
     page: str = _template("report.html").render(

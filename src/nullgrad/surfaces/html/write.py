@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import click
 
-from nullgrad.api import DEFAULT_LEDGER, read_run, run_history, write_out
+from nullgrad.api import DEFAULT_LEDGER, rating_summary, read_run, run_history, write_out
 from nullgrad.errors import UserError
 from nullgrad.surfaces.charts.base import slug
 from nullgrad.surfaces.charts.render import picture
@@ -49,7 +49,7 @@ def write_pictures(
     # Of a file the name of the run may be anything.
     name = slug(report["run"])
     with _whole(run):
-        text = build_page(report, history) if page else ""
+        text = build_page(report, history, _ratings(report, book)) if page else ""
         charts = [chart for group in report_charts(report, history) for chart in group.charts]
     if page:
         path = html or Path(f"report-{name}.html")
@@ -67,6 +67,15 @@ def write_pictures(
             place = folder / f"{name}-{chart.name}.{form}"
             write_out(place, picture(chart, form), NOTHING, "Name another directory.", option=f"--{form}")
         click.echo(f"{folder}: {len(charts)} charts as {form.upper()}.")
+
+
+def _ratings(report: Mapping[str, Any], book: Path) -> Mapping[str, Any] | None:
+    """What people's ratings of the run say, None where there is no ledger with it, or nobody has rated."""
+    try:
+        found = rating_summary(str(report["run"]), book)
+    except UserError:
+        return None
+    return None if found is None else found.to_dict()
 
 
 @contextmanager
