@@ -20,7 +20,7 @@ HOSTILE = "<img src=x onerror=alert(1)>"
 def report() -> dict:
     arms = {"gradient/correct/naive": [0.5, 0.6, 0.7], "gradient/wrong/naive": [0.5, 0.5, 0.6]}
     study = a_study(
-        {arm: 3 for arm in arms}, contrasts=(a_contrast("gradient/correct/naive", "gradient/wrong/naive"),)
+        dict.fromkeys(arms, 3), contrasts=(a_contrast("gradient/correct/naive", "gradient/wrong/naive"),)
     )
     return analysed(study, of_scores(arms)).to_dict()
 
