@@ -30,6 +30,18 @@ MEANINGS = {
     "cannot tell": "the examples do not decide",
 }
 
+UNEXCLUDED = {
+    "genuine": "more than renaming answers could gain: better discrimination or a threshold shift, which only log-probabilities tell apart",
+    "mixed": "more than renaming answers could gain, by discrimination or a threshold shift, and a class was given up",
+}
+"""In place of `MEANINGS` where a threshold shift is not excluded: the word alone would claim too much."""
+
+
+def meaning(verdict: str, reason: str) -> str:
+    """What a verdict means, by what its reason leaves open."""
+    return UNEXCLUDED.get(verdict, MEANINGS[verdict]) if "not excluded" in reason else MEANINGS[verdict]
+
+
 MOST_CLASSES = 12
 """Classes shown of a slot: of more, those whose recall changed most."""
 
@@ -73,7 +85,7 @@ def _head(out: Printer, report: Value) -> None:
             else "No gain is known."
         )
     else:
-        out.line(f"{verdict}: {MEANINGS[verdict]}.", f"bold {COLOURS[verdict]}")
+        out.line(f"{verdict}: {meaning(verdict, report['reason'])}.", f"bold {COLOURS[verdict]}")
         out.line(report["reason"])
     if not report["complete"]:
         out.line(f"Stopped early: {report['stopped']}", "yellow")

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nullgrad.api import Forecast, OptimizeResult
-from nullgrad.surfaces.audit_text import COLOURS, MEANINGS
+from nullgrad.surfaces.audit_text import COLOURS, meaning
 
 BAR = 20
 """Cells of a full bar."""
@@ -193,7 +193,7 @@ def _audit(console: Console, result: OptimizeResult) -> None:
         return
     text = Text("What the gain is made of: ")
     text.append(audit.verdict, style=f"bold {COLOURS[audit.verdict]}")
-    text.append(f" ({MEANINGS[audit.verdict]}). {audit.reason}")
+    text.append(f" ({meaning(audit.verdict, audit.reason)}). {audit.reason}")
     console.print(text)
     several = result.slots > 1
     lost = ", ".join(f"{label} in slot {slot + 1}" if several else label for slot, label in audit.suppressed)
