@@ -137,7 +137,7 @@ class Guard:
             place = "/"
         target = escape(place, quote=True)
         body = (
-            '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>nullgrad</title>'
+            '<!doctype html><html lang="en"><head><meta charset="utf-8"><link rel="icon" href="data:,"><title>nullgrad</title>'
             f'<meta http-equiv="refresh" content="0; url={target}"></head>'
             f'<body><p><a href="{target}">Go on</a></p></body></html>'
         )
@@ -163,7 +163,7 @@ def _same(given: str, wanted: str) -> bool:
 
 async def _refuse(send: Send, reason: str) -> None:
     body = (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Refused</title></head>'
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><link rel="icon" href="data:,"><title>Refused</title></head>'
         f"<body><h1>Refused</h1><p>{escape(reason[:1].upper() + reason[1:])}.</p></body></html>"
     )
     await _answer(send, 403, body)
