@@ -122,7 +122,7 @@ def section(name: str, ledger: Path) -> list[str]:
             "",
             *_arms(result, cell["cell"]),
         ]
-    lines += ["", *_interactions(result)]
+    lines.append("")
     for one in result["signatures"]:
         lines.append(f"- Seen in {one['cell']}: {one['signature']} ({'; '.join(one['evidence'])}).")
     lines += [f"- Note: {note}" for note in result["notes"]]
@@ -178,12 +178,6 @@ def _numbers(row: dict[str, Any]) -> list[str]:
         "–" if row["detectable_points"] is None else f"{row['detectable_points']:.1f}",
         f"**{row['verdict']}**",
     ]
-
-
-def _interactions(result: dict[str, Any]) -> list[str]:
-    cells = {cell["cell"] for cell in result["cells"]}
-    rows = [_numbers(row) for row in result["tables"]["contrasts"] if row["cell"] not in cells]
-    return _table(["interaction", "trials", "points", "interval", "p", "α", "detectable", "verdict"], rows)
 
 
 def _arms(result: dict[str, Any], cell: str) -> list[str]:

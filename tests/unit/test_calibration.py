@@ -10,7 +10,6 @@ import pytest
 from nullgrad.analysis.calibration import (
     Rate,
     TrueDifference,
-    clopper_pearson,
     confidence,
     exceeded,
     silent,
@@ -19,6 +18,7 @@ from nullgrad.analysis.calibration import (
 )
 from nullgrad.analysis.calibration_battery import ARMS, VERDICTS, battery, decide_all, lines_of
 from nullgrad.analysis.estimate import NotEstimable
+from nullgrad.analysis.intervals import clopper_pearson
 from nullgrad.analysis.power import paired_power, welch_power
 from nullgrad.core.study import ContrastSpec, Study
 from tests.support.study_facts import EXAMPLES, a_contrast, a_study, a_trial, analysed, keyed

@@ -14,7 +14,7 @@ from nullgrad.analysis.calibration_battery import VERDICTS, Codes, lines_of
 from nullgrad.analysis.contrast import OPPOSITE, Verdict
 from nullgrad.analysis.equivalence import equality_chance_paired, equality_chance_welch
 from nullgrad.analysis.estimate import Design, Estimate, Floats, NotEstimable
-from nullgrad.analysis.intervals import Interval
+from nullgrad.analysis.intervals import Interval, clopper_pearson
 from nullgrad.analysis.power import paired_power, welch_power
 from nullgrad.analysis.study_look import family_size
 from nullgrad.core.study import Study
@@ -23,17 +23,6 @@ ERRORS = 3.0
 """Monte-Carlo standard errors within which a true difference counts as 0."""
 
 WORDS = ("holds", "fails", "cannot tell")
-
-
-def clopper_pearson(count: int, n: int, level: float = 0.95) -> Interval:
-    """Exact interval of a binomial rate (Clopper and Pearson 1934); 0 to 1 for n = 0."""
-    from scipy.stats import beta
-
-    tail = (1 - level) / 2
-    return Interval(
-        float(beta.ppf(tail, count, n - count + 1)) if count else 0.0,
-        float(beta.isf(tail, count + 1, n - count)) if count < n else 1.0,
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,3 +94,14 @@ def detectable(values: Sequence[float], level: float = 0.95, power: float = 0.8)
 def resolvable_gain(n: int, changed: float = 0.2, level: float = 0.95) -> float:
     """Half-width of the gain's interval, 0 to 1, for n test examples of which a share `changed` changes its answer."""
     return normal_quantile(level) * sqrt(changed / n) if n else 1.0
+
+
+def clopper_pearson(count: int, n: int, level: float = 0.95) -> Interval:
+    """Exact interval of a binomial rate (Clopper and Pearson 1934); 0 to 1 for n = 0."""
+    from scipy.stats import beta
+
+    tail = (1 - level) / 2
+    return Interval(
+        float(beta.ppf(tail, count, n - count + 1)) if count else 0.0,
+        float(beta.isf(tail, count + 1, n - count)) if count < n else 1.0,
+    )

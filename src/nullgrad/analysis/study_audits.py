@@ -14,8 +14,7 @@ from typing import Any
 
 from nullgrad.analysis.audit import PREVALENCE_TYPE, AuditVerdict, PredictionAudit
 from nullgrad.analysis.audit_rows import AnswerPair, audit_if_any, no_classes, recorded_row
-from nullgrad.analysis.calibration import clopper_pearson
-from nullgrad.analysis.intervals import Interval
+from nullgrad.analysis.intervals import Interval, clopper_pearson
 from nullgrad.analysis.serialize import share
 from nullgrad.analysis.study_rows import CellData
 from nullgrad.core.arms import SEED, Arm

@@ -48,8 +48,9 @@ def write_pictures(
     history = scrubbed(run_history(report, book))
     # Of a file the name of the run may be anything.
     name = slug(report["run"])
+    ratings = _ratings(report, history, book) if page else None
     with _whole(run):
-        text = build_page(report, history, _ratings(report, book)) if page else ""
+        text = build_page(report, history, ratings) if page else ""
         charts = [chart for group in report_charts(report, history) for chart in group.charts]
     if page:
         path = html or Path(f"report-{name}.html")
@@ -69,12 +70,9 @@ def write_pictures(
         click.echo(f"{folder}: {len(charts)} charts as {form.upper()}.")
 
 
-def _ratings(report: Mapping[str, Any], book: Path) -> Mapping[str, Any] | None:
-    """What people's ratings of the run say, None where there is no ledger with it, or nobody has rated."""
-    try:
-        found = rating_summary(str(report["run"]), book)
-    except UserError:
-        return None
+def _ratings(report: Mapping[str, Any], history: object, book: Path) -> Mapping[str, Any] | None:
+    """What people's ratings of the run say, None where its ledger is not at hand, or nobody has rated."""
+    found = None if history is None else rating_summary(str(report["run"]), book)
     return None if found is None else found.to_dict()
 
 
