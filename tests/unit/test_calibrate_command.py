@@ -70,7 +70,7 @@ def test_the_instrument_tests_itself(capsys: pytest.CaptureFixture[str]) -> None
     result = calibrate_self(processes=1, **options)
     value = result.to_dict()
     assert value["simulated"] == ["sim:chain"]
-    assert [len(rows) for rows in value["tables"].values()] == [8 * 4, 10 * 4, 7 * 4, 1]
+    assert [len(rows) for rows in value["tables"].values()] == [4 * 4, 8 * 4, 10 * 4, 7 * 4, 1]
     assert all(row["simulated"] == "sim:chain" for rows in value["tables"].values() for row in rows)
     by_trials = {row["trials"]: row["studies"] for row in value["tables"]["contrasts"]}
     assert by_trials == {2: 4, 4: 2}

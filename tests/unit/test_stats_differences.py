@@ -33,7 +33,7 @@ def covers(found: DifferenceInterval | NotEstimable, truth: float) -> bool:
     [("independent", -0.33654832, 0.02054832), ("paired", -0.24598858, -0.07001142)],
 )
 def test_t_intervals_of_the_sleep_data(design: Design, low: float, high: float) -> None:
-    found = difference_interval(*SLEEP, design, seed=0)
+    found = difference_interval(*SLEEP, design)
     assert isinstance(found, DifferenceInterval)
     assert found.method == ("paired t" if design == "paired" else "Welch t")
     assert found.target == "split"
@@ -45,11 +45,11 @@ def test_t_intervals_of_the_sleep_data(design: Design, low: float, high: float) 
 def test_t_intervals_are_scipys_at_any_level(level: float) -> None:
     stream = np.random.default_rng(2)
     first, second = stream.random(12) / 3, stream.random(5) / 3
-    found = difference_interval(first, second, "independent", level=level, seed=0)
+    found = difference_interval(first, second, "independent", level=level)
     expected = stats.ttest_ind(first, second, equal_var=False).confidence_interval(level)
     assert isinstance(found, DifferenceInterval)
     assert (found.interval.low, found.interval.high) == pytest.approx((expected.low, expected.high))
-    found = difference_interval(first[:5], second, "paired", level=level, seed=0)
+    found = difference_interval(first[:5], second, "paired", level=level)
     expected = stats.ttest_rel(first[:5], second).confidence_interval(level)
     assert isinstance(found, DifferenceInterval)
     assert (found.interval.low, found.interval.high) == pytest.approx((expected.low, expected.high))
@@ -59,9 +59,9 @@ def test_t_intervals_are_scipys_at_any_level(level: float) -> None:
 def test_one_sided_bounds_are_the_ends_at_twice_the_tail(n: int) -> None:
     stream = np.random.default_rng(3)
     first, second = stream.random(n), stream.random(n)
-    both = difference_interval(first, second, "paired", level=0.9, seed=4)
-    lower = difference_interval(first, second, "paired", level=0.95, side="lower", seed=4)
-    upper = difference_interval(first, second, "paired", level=0.95, side="upper", seed=4)
+    both = difference_interval(first, second, "paired", level=0.9)
+    lower = difference_interval(first, second, "paired", level=0.95, side="lower")
+    upper = difference_interval(first, second, "paired", level=0.95, side="upper")
     assert isinstance(both, DifferenceInterval)
     assert isinstance(lower, DifferenceInterval)
     assert isinstance(upper, DifferenceInterval)
@@ -69,61 +69,21 @@ def test_one_sided_bounds_are_the_ends_at_twice_the_tail(n: int) -> None:
     assert (upper.interval.low, upper.interval.high) == (-1.0, pytest.approx(both.interval.high))
 
 
-def test_the_bootstrap_joins_at_twenty_trials_of_the_smaller_arm() -> None:
-    values = np.linspace(0.3, 0.7, 40)
-    for n, m, bootstrapped in ((19, 40, False), (20, 40, True)):
-        found = difference_interval(values[:n], values[:m], "independent", seed=0)
-        assert isinstance(found, DifferenceInterval)
-        assert (found.method == "studentized bootstrap or t") == bootstrapped
-
-
-def test_the_studentized_bootstrap_is_a_plain_loops() -> None:
-    stream = np.random.default_rng(5)
-    first, second = stream.beta(0.4, 4, 30), stream.beta(2, 3, 25)
-    found = difference_interval(first, second, "independent", seed=1, resamples=20_000)
-    estimate = first.mean() - second.mean()
-    error = np.sqrt(first.var(ddof=1) / 30 + second.var(ddof=1) / 25)
-    roots = []
-    for _ in range(20_000):
-        one, two = stream.choice(first, 30), stream.choice(second, 25)
-        roots.append(
-            (one.mean() - two.mean() - estimate) / np.sqrt(one.var(ddof=1) / 30 + two.var(ddof=1) / 25)
-        )
-    low, high = np.quantile(roots, [0.025, 0.975])
-    welch = stats.ttest_ind(first, second, equal_var=False).confidence_interval(0.95)
-    assert isinstance(found, DifferenceInterval)
-    # The wider at either end; here each wins one, so that both are seen.
-    assert (estimate - high * error < welch.low) != (estimate - low * error > welch.high)
-    assert found.interval.low == pytest.approx(min(estimate - high * error, welch.low), abs=0.05 * error)
-    assert found.interval.high == pytest.approx(max(estimate - low * error, welch.high), abs=0.05 * error)
-
-
 def test_no_variance_is_not_estimable() -> None:
     for n in (5, 25):
-        assert isinstance(
-            difference_interval([0.1 + 0.2] * n, [0.3] * n, "independent", seed=0), NotEstimable
-        )
+        assert isinstance(difference_interval([0.1 + 0.2] * n, [0.3] * n, "independent"), NotEstimable)
         shifted = np.linspace(0.1, 0.5, n)
-        assert isinstance(difference_interval(shifted + 0.1, shifted, "paired", seed=0), NotEstimable)
-    assert isinstance(difference_interval([0.4], [0.3], "paired", seed=0), NotEstimable)
+        assert isinstance(difference_interval(shifted + 0.1, shifted, "paired"), NotEstimable)
+    assert isinstance(difference_interval([0.4], [0.3], "paired"), NotEstimable)
     rows = np.full((20, 10), 0.5)
     assert isinstance(population_interval(rows, rows, "paired", seed=0), NotEstimable)
 
 
-def test_resamples_without_variance_widen_and_never_break() -> None:
-    """One block of twenty differs: a third of the resamples miss it."""
-    first = np.full(20, 0.5)
-    first[0] = 0.6
-    found = difference_interval(first, np.full(20, 0.5), "paired", seed=0)
-    assert isinstance(found, DifferenceInterval)
-    assert -1 <= found.interval.low <= 0.005 < found.interval.high == 1.0
-
-
-@pytest.mark.parametrize("n", [5, 10])
+@pytest.mark.parametrize("n", [5, 10, 30])
 def test_coverage_of_the_paired_t_interval(n: int) -> None:
     stream = np.random.default_rng([21, n])
     noise = stream.normal(0.05, 0.06, (STUDIES, n))
-    rate = np.mean([covers(difference_interval(row, np.zeros(n), "paired", seed=0), 0.05) for row in noise])
+    rate = np.mean([covers(difference_interval(row, np.zeros(n), "paired"), 0.05) for row in noise])
     assert rate >= lower_end(0.95)
 
 
@@ -135,7 +95,7 @@ def test_coverage_of_the_welch_interval(n: int, m: int, sds: tuple[float, float]
     first, second = stream.normal(0.05, sds[0], (STUDIES, n)), stream.normal(0, sds[1], (STUDIES, m))
     rate = np.mean(
         [
-            covers(difference_interval(one, two, "independent", seed=0), 0.05)
+            covers(difference_interval(one, two, "independent"), 0.05)
             for one, two in zip(first, second, strict=True)
         ]
     )
@@ -144,18 +104,13 @@ def test_coverage_of_the_welch_interval(n: int, m: int, sds: tuple[float, float]
 
 @pytest.mark.parametrize("level", [0.95, 0.9875])
 @pytest.mark.parametrize("design", ["paired", "independent"])
-def test_coverage_of_the_studentized_bootstrap(design: Design, level: float) -> None:
+def test_coverage_over_skewed_trials(design: Design, level: float) -> None:
     """Trial scores over 120 examples, skewed: most trials end near the top, some far below."""
     stream = np.random.default_rng([23, design == "paired"])
     chance = stream.beta(8, 3, (STUDIES, 2, 20))
     truth = 8 / 11 - 8 / 11
     scores = stream.binomial(120, chance) / 120
-    rate = np.mean(
-        [
-            covers(difference_interval(one, two, design, level=level, seed=9, resamples=999), truth)
-            for one, two in scores
-        ]
-    )
+    rate = np.mean([covers(difference_interval(one, two, design, level=level), truth) for one, two in scores])
     assert rate >= lower_end(level)
 
 
@@ -204,7 +159,7 @@ def test_trials_alone_do_not_cover_the_population() -> None:
         first, second = crossed(stream, "paired", (20, 20), 30, (0.05, 0.25))
         hits.append(
             covers(
-                difference_interval(first.mean(axis=1), second.mean(axis=1), "paired", seed=1, resamples=399),
+                difference_interval(first.mean(axis=1), second.mean(axis=1), "paired"),
                 0.1,
             )
         )
@@ -274,4 +229,4 @@ def test_mistakes_are_refused() -> None:
     with pytest.raises(ValueError, match="without any score"):
         population_interval(np.vstack([rows, np.full((1, 4), np.nan)]), rows, "independent", seed=0)
     with pytest.raises(ValueError, match="level"):
-        difference_interval([0.1, 0.2], [0.2, 0.2], "paired", level=95, seed=0)
+        difference_interval([0.1, 0.2], [0.2, 0.2], "paired", level=95)

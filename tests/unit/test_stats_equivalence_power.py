@@ -70,7 +70,7 @@ def test_tost_is_the_interval_inside_the_margin() -> None:
     agreed = []
     for row in stream.normal(0, 0.05, (200, 2, 8)):
         found = equivalence(*row, "independent", 0.05)
-        interval = difference_interval(*row, "independent", level=0.9, seed=0)
+        interval = difference_interval(*row, "independent", level=0.9)
         assert isinstance(found, Equivalence)
         assert isinstance(interval, DifferenceInterval)
         inside = interval.interval.low > -0.05 and interval.interval.high < 0.05
@@ -239,3 +239,32 @@ def test_simulated_power_of_permutation_designs() -> None:
     assert simulated_power(1.0, (0.01, 0.01), (5, 5), "paired", 0.05, studies=100, seed=8).rate == 1
     with pytest.raises(ValueError, match="equal numbers"):
         simulated_power(0.1, (0.1, 0.1), (30, 5), "paired", 0.05, seed=0)
+
+
+def test_chance_of_the_verdict_equal_against_simulation() -> None:
+    """Less than the chance of equivalence by the intervals that leave 0 out, the stricter ones against the direction."""
+    stream = np.random.default_rng(5)
+    alpha, opposite = 0.05, 0.1
+
+    def verdicts(rows: np.ndarray, df: np.ndarray, error: np.ndarray, margin: float) -> float:
+        half, strict = stats.t.isf(alpha, df) * error, stats.t.isf(opposite * alpha, df) * error
+        inside = (rows - half > -margin) & (rows + half < margin)
+        return float(np.mean(inside & (rows - half <= 0) & (rows + strict >= 0)))
+
+    for n, sd, margin, truth in ((12, 0.05, 0.06, 0.0), (20, 0.05, 0.05, 0.02), (20, 0.05, 0.05, -0.02)):
+        rows = stream.normal(truth, sd, (20_000, n))
+        found = verdicts(rows.mean(axis=1), np.array(n - 1), rows.std(axis=1, ddof=1) / sqrt(n), margin)
+        expected = equality_chance_paired(margin, sd, n, alpha, difference=truth, opposite=opposite)
+        plain = equality_chance_paired(margin, sd, n, alpha, difference=truth)
+        assert isinstance(expected, float)
+        assert isinstance(plain, float)
+        assert found == pytest.approx(expected, abs=0.01)
+        assert plain > expected + 0.02
+    sizes, sds, margin = (25, 10), (0.04, 0.06), 0.06
+    one, two = (stream.normal(0, sd, (20_000, n)) for sd, n in zip(sds, sizes, strict=True))
+    first, second = one.var(axis=1, ddof=1) / sizes[0], two.var(axis=1, ddof=1) / sizes[1]
+    df = (first + second) ** 2 / (first**2 / (sizes[0] - 1) + second**2 / (sizes[1] - 1))
+    found = verdicts(one.mean(axis=1) - two.mean(axis=1), df, np.sqrt(first + second), margin)
+    assert found == pytest.approx(
+        equality_chance_welch(margin, sds, sizes, alpha, opposite=opposite), abs=0.01
+    )

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from nullgrad.analysis.calibration_battery import VERDICTS, Codes, lines_of
+from nullgrad.analysis.calibration_confusion import ConfusionRates, confusion
 from nullgrad.analysis.contrast import OPPOSITE, Verdict
 from nullgrad.analysis.equivalence import equality_chance_paired, equality_chance_welch
 from nullgrad.analysis.estimate import Design, Estimate, Floats, NotEstimable
@@ -92,18 +93,17 @@ class TrueDifference:
     def planned(self, design: Design, n: int, alpha: float, margin: float) -> Estimate:
         """Chance of a right, decided verdict over n trials an arm by the formulas of `nullgrad plan`, at the true values.
 
-        Where there is no difference, that the interval lies inside the margin (at most α of these intervals lie above 0, and
-        are called a difference within the margin); at the margin and beyond, of a difference, which against the declared
-        direction is told at a stricter level; between, whichever is likelier, which is less than the chance of either.
+        Where there is no difference, of equality; at the margin and beyond, of a difference, which against the declared
+        direction is told at a stricter level; between, where a plan promises nothing, whichever is likelier.
         """
-        size = abs(self.mean) if self.sign else 0.0
-        told = OPPOSITE * alpha if self.sign < 0 else alpha
+        true = self.mean if self.sign else 0.0
+        size, told = abs(true), OPPOSITE * alpha if self.sign < 0 else alpha
         if design == "paired":
             power = paired_power(size, self.sd, n, told)
-            equal = equality_chance_paired(margin, self.sd, n, alpha, difference=size)
+            equal = equality_chance_paired(margin, self.sd, n, alpha, difference=true, opposite=OPPOSITE)
         else:
             power = welch_power(size, self.sds, (n, n), told)
-            equal = equality_chance_welch(margin, self.sds, (n, n), alpha, difference=size)
+            equal = equality_chance_welch(margin, self.sds, (n, n), alpha, difference=true, opposite=OPPOSITE)
         if isinstance(power, NotEstimable):
             return power
         if isinstance(equal, NotEstimable):
@@ -227,6 +227,7 @@ class WorldRates:
     contrasts: tuple[ContrastRates, ...]
     families: tuple[FamilyRates, ...]
     predictions: tuple[PredictionRates, ...]
+    confusion: tuple[ConfusionRates, ...]
 
 
 def world_rates(
@@ -268,7 +269,10 @@ def world_rates(
         some = Rate(int(wrong[:, own].any(axis=1).sum()), len(codes))
         families.append(FamilyRates(world, study.design, trials, family, len(own), study.alpha, kinds, some))
     return WorldRates(
-        tuple(contrasts), tuple(families), tuple(_predictions(world, study, trials, codes, wrong, truths))
+        tuple(contrasts),
+        tuple(families),
+        tuple(_predictions(world, study, trials, codes, wrong, truths)),
+        confusion(contrasts, codes, wrong),
     )
 
 

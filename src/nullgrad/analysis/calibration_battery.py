@@ -78,7 +78,7 @@ def decide(study: Study, spec: ContrastSpec, first: Floats, second: Floats) -> V
         first, second: scores by trial, shape (trials,); in the paired design in the order of the blocks.
     """
     return decided(
-        lambda level: difference_interval(first, second, study.design, level=level, seed=study.seed),
+        lambda level: difference_interval(first, second, study.design, level=level),
         study.alpha / family_size(study, spec.family),
         spec.margin,
     )[1]

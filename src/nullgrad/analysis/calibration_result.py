@@ -20,7 +20,7 @@ from nullgrad.analysis.calibration_decomposition import DecompositionRates
 from nullgrad.analysis.estimate import Design, Estimate, NotEstimable
 from nullgrad.analysis.serialize import PLACES
 
-TABLES = ("predictions", "contrasts", "families", "decomposition")
+TABLES = ("verdicts", "predictions", "contrasts", "families", "decomposition")
 """Every table, in order."""
 
 
@@ -83,6 +83,7 @@ class SelfCalibration:
     def tables(self) -> dict[str, list[dict[str, Any]]]:
         """Tidy tables, one dictionary a row; rates are shares, differences are in points."""
         return {
+            "verdicts": list(self._verdicts()),
             "predictions": list(self._predictions()),
             "contrasts": list(self._contrasts()),
             "families": list(self._families()),
@@ -91,6 +92,24 @@ class SelfCalibration:
 
     def _simulated(self, world: str) -> dict[str, Any]:
         return {"world": world, "simulated": dict(self.worlds)[world]}
+
+    def _verdicts(self) -> Iterator[dict[str, Any]]:
+        for rates in self.rates:
+            for one in rates.confusion:
+                yield {
+                    **self._simulated(one.world),
+                    "design": one.design,
+                    "trials": one.trials,
+                    "truth": one.truth,
+                    "contrasts": one.contrasts,
+                    "studies": one.studies,
+                    **{verdict.replace(" ", "_"): _rounded(one.share(verdict)) for verdict in VERDICTS},
+                    "wrong": _rounded(one.wrong),
+                    "wrong_low": _rounded(one.interval.low),
+                    "wrong_high": _rounded(one.interval.high),
+                    "right": _rounded(one.right),
+                    "planned": None if one.planned is None else _rounded(one.planned),
+                }
 
     def _predictions(self) -> Iterator[dict[str, Any]]:
         for rates in self.rates:

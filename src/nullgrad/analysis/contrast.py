@@ -106,7 +106,7 @@ class ContrastResult:
         g: Hedges' g.
         detectable: smallest effect found with power 0.8 at the corrected level, for the spread of these scores.
         power_at_margin: of a true effect of the declared margin, at the corrected level.
-        equality_chance: chance of concluding equality if the true difference is 0.
+        equality_chance: chance of the verdict `equal` if the true difference is 0.
         p_equivalence: of two one-sided tests with the margin.
         p_equivalence_bonferroni, p_equivalence_holm: corrected over the family.
         verdict: see `decided`.
@@ -294,9 +294,7 @@ def _interval(
         if min(len(first), len(second)) < 2:
             return NotEstimable("fewer than two complete trials")
         return population_interval(first, second, declared.design, level=level, seed=declared.seed)
-    return difference_interval(
-        _means(first), _means(second), declared.design, level=level, seed=declared.seed
-    )
+    return difference_interval(_means(first), _means(second), declared.design, level=level)
 
 
 def _result(
@@ -385,11 +383,11 @@ def _powers(
         return (
             detectable_paired(sd, n, alpha, power=POWER),
             none if margin is None else paired_power(margin, sd, n, alpha),
-            none if margin is None else equality_chance_paired(margin, sd, n, alpha),
+            none if margin is None else equality_chance_paired(margin, sd, n, alpha, opposite=OPPOSITE),
         )
     sds, sizes = (spread(one), spread(two)), (len(one), len(two))
     return (
         detectable_welch(sds, sizes, alpha, power=POWER),
         none if margin is None else welch_power(margin, sds, sizes, alpha),
-        none if margin is None else equality_chance_welch(margin, sds, sizes, alpha),
+        none if margin is None else equality_chance_welch(margin, sds, sizes, alpha, opposite=OPPOSITE),
     )

@@ -14,9 +14,6 @@ from nullgrad.analysis.equivalence import standard_error
 from nullgrad.analysis.estimate import Design, Floats, NotEstimable, score_rows, share, two_arms
 from nullgrad.analysis.intervals import Interval
 
-BOOTSTRAP_FROM = 20
-"""Trials (in the smaller arm) from which the bootstrap joins Student's t."""
-
 RESAMPLES = 9_999
 """Bootstrap resamples."""
 
@@ -27,7 +24,7 @@ BOUNDS = (-1.0, 1.0)
 """A difference of two shares lies within."""
 
 Side = Literal["both", "lower", "upper"]
-Method = Literal["paired t", "Welch t", "studentized bootstrap or t", "crossed bootstrap"]
+Method = Literal["paired t", "Welch t", "crossed bootstrap"]
 Target = Literal["split", "population"]
 """What is estimated: on this split over the optimizer's randomness, or also over examples."""
 
@@ -60,23 +57,19 @@ def difference_interval(
     *,
     level: float = 0.95,
     side: Side = "both",
-    seed: int,
-    resamples: int = RESAMPLES,
 ) -> DifferenceInterval | NotEstimable:
-    """Interval over trials on this split.
+    """Interval over trials on this split: Student's (paired) or Welch's t, at any number of trials.
 
-    Student's (paired) or Welch's t; from 20 trials in both arms on, at either end the wider of it and the studentized bootstrap
-    (Efron and Tibshirani 1993; Hall 1988; arms resampled apart in the independent design). The bootstrap alone, which the
-    design asks for there, is too narrow where a few trials differ from all others: of 240 contrasts without a difference in
-    the simulated world `prevalence`, 42 were called one, and 24 by t.
+    A studentized bootstrap (Hall 1988) is no better from 20 trials on: where a few trials differ from all others, it is too
+    narrow where nothing differs, and as wide as the whole range elsewhere. In the simulated world `prevalence` it called 42
+    of 240 contrasts without a difference one, where two-sided 10 % allow 24 and t called 24; and the wider of the two decides
+    51 to 74 of 100 studies that t decides at its declared rate of errors in 62 to 90.
 
     Args:
         first, second: scores by trial, shape (trials,); in the paired design in the order of the blocks.
         design: `paired` or `independent`.
         level: confidence of the interval, or of the one-sided bound.
         side: `both`, `lower` or `upper`.
-        seed: of the resamples.
-        resamples: of the bootstrap.
 
     Raises:
         ValueError: a missing score, or a paired design with unequal numbers of trials.
@@ -91,17 +84,8 @@ def difference_interval(
 
     quantile = float(t.isf(tail, error[1]))
     student = _clipped(estimate - quantile * error[0], estimate + quantile * error[0], side)
-    if min(len(one), len(two)) < BOOTSTRAP_FROM:
-        method: Method = "paired t" if design == "paired" else "Welch t"
-        return DifferenceInterval(estimate, student, level, side, method, "split")
-    stream = np.random.default_rng([seed, len(one), len(two)])
-    arms = [one - two] if design == "paired" else [one, two]
-    roots = np.concatenate(
-        [_roots(arms, [_weights(stream, size, len(arm)) for arm in arms]) for size in _sizes(resamples)]
-    )
-    drawn = _pivotal(estimate, error[0], roots, tail, side)
-    wider = Interval(min(student.low, drawn.low), max(student.high, drawn.high))
-    return DifferenceInterval(estimate, wider, level, side, "studentized bootstrap or t", "split")
+    method: Method = "paired t" if design == "paired" else "Welch t"
+    return DifferenceInterval(estimate, student, level, side, method, "split")
 
 
 def population_interval(
@@ -178,19 +162,6 @@ def _ratio(roots: Floats, errors: Floats) -> Floats:
     """A resample without variance is infinitely far, unless it is where it should be."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(np.abs(roots) <= 1e-12, 0.0, roots / errors)
-
-
-def _roots(arms: list[Floats], weights: list[Floats]) -> Floats:
-    """Studentized deviation of each resample's difference from the estimate."""
-    root = np.zeros(len(weights[0]))
-    variance = np.zeros(len(weights[0]))
-    for sign, arm, counts in zip((1, -1), arms, weights, strict=False):
-        n = len(arm)
-        centred = arm - arm.mean()
-        shift = counts @ centred / n
-        root += sign * shift
-        variance += np.maximum(counts @ centred**2 / n - shift**2, 0.0) / (n - 1)
-    return _ratio(root, np.where(variance > 1e-15, np.sqrt(variance), 0.0))
 
 
 def _crossed(arms: list[Floats], trials: list[Floats], examples: Floats) -> tuple[Floats, Floats]:

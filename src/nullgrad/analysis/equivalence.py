@@ -8,7 +8,7 @@ from math import sqrt
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nullgrad.analysis.estimate import Design, Estimate, NotEstimable, share, spread, two_arms
+from nullgrad.analysis.estimate import Design, Estimate, Floats, NotEstimable, share, spread, two_arms
 from nullgrad.analysis.power import welch_grid
 
 NODES = 96
@@ -89,7 +89,7 @@ def equivalence(
 
 
 def equality_chance_paired(
-    margin: float, sd: float, n: int, alpha: float, *, difference: float = 0.0
+    margin: float, sd: float, n: int, alpha: float, *, difference: float = 0.0, opposite: float | None = None
 ) -> Estimate:
     """Chance that `equivalence` concludes equality over n blocks, 0 to 1 (Phillips 1990).
 
@@ -99,24 +99,38 @@ def equality_chance_paired(
         n: blocks.
         alpha: corrected level.
         difference: true difference, as a share.
+        opposite: see `equality_chance`.
     """
     if n < 2:
         return NotEstimable("fewer than two blocks")
-    return equality_chance(margin, sd / sqrt(n), n - 1, alpha, difference=difference)
+    return equality_chance(margin, sd / sqrt(n), n - 1, alpha, difference=difference, opposite=opposite)
 
 
 def equality_chance(
-    margin: float, error: float, df: int, alpha: float, *, difference: float = 0.0
+    margin: float,
+    error: float,
+    df: int,
+    alpha: float,
+    *,
+    difference: float = 0.0,
+    opposite: float | None = None,
 ) -> Estimate:
     """The same for any estimate with a true standard error `error` that is estimated with `df`.
 
     Integrates over the sample variance, which equals the difference of two of Owen's Q functions (Phillips 1990).
+
+    Args:
+        margin, alpha, difference: as of `equality_chance_paired`; `difference` is positive in the declared direction.
+        error: standard error, as a share.
+        df: its degrees of freedom.
+        opposite: share of α at which a difference against the declared direction is told, 0 to 1. A difference within the
+            margin that is told as one, in either direction, then does not count as equality, as in the verdict of a
+            contrast. None is `equivalence` alone.
     """
     if margin <= 0:
         raise ValueError("equality needs a margin above 0")
     if error <= 0:
         return NotEstimable("no variance")
-    from scipy.special import ndtr
     from scipy.stats import chi, t
 
     critical = float(t.isf(share(alpha, "alpha"), df))
@@ -126,12 +140,19 @@ def equality_chance(
     nodes, weights = np.polynomial.legendre.leggauss(NODES)
     deviation = first + (last - first) * (nodes + 1) / 2
     half = critical * error * deviation / sqrt(df)
-    inside = ndtr((margin - difference - half) / error) - ndtr((half - margin - difference) / error)
+    strict = None if opposite is None else half * float(t.isf(opposite * alpha, df)) / critical
+    inside = _equal(half, strict, margin, difference, error)
     return float((last - first) / 2 * (weights @ (inside * np.asarray(chi.pdf(deviation, df)))))
 
 
 def equality_chance_welch(
-    margin: float, sds: tuple[float, float], sizes: tuple[int, int], alpha: float, *, difference: float = 0.0
+    margin: float,
+    sds: tuple[float, float],
+    sizes: tuple[int, int],
+    alpha: float,
+    *,
+    difference: float = 0.0,
+    opposite: float | None = None,
 ) -> Estimate:
     """Chance that Welch's `equivalence` concludes equality, 0 to 1.
 
@@ -141,15 +162,31 @@ def equality_chance_welch(
         sizes: trials in each arm.
         alpha: corrected level.
         difference: true difference, as a share.
+        opposite: see `equality_chance`.
     """
     if margin <= 0:
         raise ValueError("equality needs a margin above 0")
     grid = welch_grid(sds, sizes, share(alpha, "alpha"))
     if isinstance(grid, NotEstimable):
         return grid
+    strict = None
+    if opposite is not None:
+        stricter = welch_grid(sds, sizes, opposite * alpha)
+        assert not isinstance(stricter, NotEstimable)
+        strict = stricter.halves
+    return float(grid.weights @ _equal(grid.halves, strict, margin, difference, grid.error))
+
+
+def _equal(half: Floats, strict: Floats | None, margin: float, difference: float, error: float) -> Floats:
+    """Chance of an estimate whose interval lies inside the margin, by half width of the interval.
+
+    With `strict`, the half width of the interval that tells a difference against the declared direction, less the
+    chance of an interval that leaves 0 out on either side.
+    """
     from scipy.special import ndtr
 
-    inside = ndtr((margin - difference - grid.halves) / grid.error) - ndtr(
-        (grid.halves - margin - difference) / grid.error
-    )
-    return float(grid.weights @ np.maximum(inside, 0.0))
+    low, high = half - margin, margin - half
+    if strict is not None:
+        low, high = np.maximum(low, -strict), np.minimum(high, half)
+    inside: Floats = ndtr((high - difference) / error) - ndtr((low - difference) / error)
+    return np.maximum(inside, 0.0)

@@ -185,7 +185,7 @@ def at_look(
     if look is None:
         raise ValueError(f"no look was declared at {len(one)} blocks")
     p = paired_permutation(one, two, seed=seed).greater
-    interval = difference_interval(one, two, "paired", level=1 - 2 * look.nominal, seed=seed)
+    interval = difference_interval(one, two, "paired", level=1 - 2 * look.nominal)
     stop: Stop | None = None
     last = look == looks[-1]
     if p <= look.nominal:

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtri
 
+from nullgrad.analysis.contrast import OPPOSITE
 from nullgrad.analysis.equivalence import equality_chance_paired, equality_chance_welch
 from nullgrad.analysis.estimate import Estimate, NotEstimable
 from nullgrad.analysis.forecast import CHARACTERS_PER_TOKEN, JUDGE_TOKENS, REPLY_TOKENS, WORDS_TOKENS, Price
@@ -81,7 +82,7 @@ class ContrastForecast:
         declared: whether it is the margin.
         power: chance of finding an effect of that size.
         detectable: smallest effect that is found with power 0.8, as a share.
-        equality_chance: chance of concluding equality where there is no difference.
+        equality_chance: chance of the verdict `equal` where there is no difference.
     """
 
     name: str
@@ -352,12 +353,12 @@ def _powers(
         return (
             paired_power(effect, own, n, alpha),
             detectable_paired(own, n, alpha, power=POWER),
-            equality_chance_paired(effect, own, n, alpha),
+            equality_chance_paired(effect, own, n, alpha, opposite=OPPOSITE),
         )
     return (
         welch_power(effect, (sd, sd), trials, alpha),
         detectable_welch((sd, sd), trials, alpha, power=POWER),
-        equality_chance_welch(effect, (sd, sd), trials, alpha),
+        equality_chance_welch(effect, (sd, sd), trials, alpha, opposite=OPPOSITE),
     )
 
 

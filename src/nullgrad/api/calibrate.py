@@ -75,7 +75,7 @@ class Amounts:
 
     Attributes:
         studies: of each world and design at the largest number of trials; at smaller ones as many more as these trials make.
-        trials: of a study: Student's intervals at 5 and 10, with the studentized bootstrap at 20.
+        trials: of a study: of the largest; smaller ones are cut out of it.
         audits: of each world.
     """
 

@@ -55,6 +55,8 @@ def print_self(report: Value, stream: IO[str], *, full: bool = False) -> None:
             console.print(_contrasts(report, world))
             console.print(_families(report, world))
     console.line()
+    console.print(_verdicts(report, full=full))
+    console.line()
     console.print(_errors(report))
     console.line()
     console.print(_labels(report))
@@ -155,6 +157,45 @@ def _families(report: Value, world: str) -> Table:
             _percent(row["alpha"]),
             _percent(row["wrong"]),
         )
+    return table
+
+
+def _verdicts(report: Value, *, full: bool) -> Table:
+    """Worlds by verdicts, all contrasts together; in full also by what is truly so."""
+    table = _table(
+        "Verdicts on all contrasts, share by what was said; wrong ones, and right decided ones beside the plan",
+        (
+            "world",
+            "draws",
+            "trials",
+            "truth",
+            "supported",
+            "contradicted",
+            "equal",
+            "cannot tell",
+            "wrong",
+            "95 %",
+            "right",
+            "planned",
+        ),
+        ("world", "draws", "truth"),
+    )
+    for row in report["tables"]["verdicts"]:
+        if full or row["truth"] == "all":
+            table.add_row(
+                row["world"],
+                row["design"],
+                str(row["trials"]),
+                row["truth"],
+                *(
+                    _percent(row[verdict])
+                    for verdict in ("supported", "contradicted", "equal", "cannot_tell")
+                ),
+                _percent(row["wrong"]),
+                _range(row, "wrong"),
+                _percent(row["right"]),
+                "–" if row["planned"] is None else _percent(row["planned"]),
+            )
     return table
 
 
