@@ -380,6 +380,8 @@ def test_selection_by_balanced_accuracy_is_another_run(capsys: pytest.CaptureFix
     assert other["calls"]["paid"] == 0
     assert (plain["objective"], other["objective"]) == ("accuracy", "balanced")
     assert plain["selection"] is not None
-    assert other["selection"] is None
+    assert other["selection"]["first_step"]["candidates"] == plain["selection"]["first_step"]["candidates"]
+    recalls = [row["best"]["recall"] for row in other["classes"].values()]
+    assert other["selection"]["final_test"] == pytest.approx(sum(recalls) / len(recalls), abs=1e-6)
     assert any("balanced accuracy" in note for note in other["notes"])
     assert run(["verify", "--ledger", "l.db"]) == 0

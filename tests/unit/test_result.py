@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -319,6 +320,29 @@ def test_the_winner_stands_beside_what_corrects_it() -> None:
     text = printed(result)
     assert "winner claimed corrected out-of-bag if equal sealed test" in text
     assert "only the sealed test is unbiased" not in text
+
+
+def test_a_winner_by_balanced_accuracy_is_corrected_on_its_own_scale() -> None:
+    """An example of a rare class contributes more than 1; the estimates are linear in the scores."""
+    stream = np.random.default_rng(4)
+    weights = np.where(np.arange(20) < 4, 2.5, 0.625)
+    rows = weights * (stream.random((5, 20)) < 0.6)
+    plan = replace(
+        plan_of(make_task(validation=20), "one-step/correct/best@5", steps=1), objective="balanced"
+    )
+    events = [
+        replace(event, shown=tuple(rows[event.variant])) if isinstance(event, CandidateScored) else event
+        for event in trial_events(plan)
+    ]
+    result = result_of(plan, SIX, [RIGHT] * 6, events=events)
+    first = result.to_dict()["selection"]["first_step"]
+    again = selection_bias(rows / 2.5, seed=0)
+    assert isinstance(again, SelectionBias)
+    assert isinstance(again.corrected, float)
+    assert first["claimed"] == pytest.approx(rows.mean(axis=1).max(), abs=1e-6)
+    assert first["corrected"] == pytest.approx(2.5 * again.corrected, abs=1e-6)
+    assert first["inflation_points"] == pytest.approx(250 * again.inflation, abs=1e-4)
+    assert result.to_dict()["attribution"]["free"] is None
 
 
 def test_after_adaptive_steps_only_the_sealed_test_is_unbiased() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from nullgrad.analysis.intervals import Interval, wilson
 from nullgrad.core.reading.labels import label_set, set_items
@@ -44,6 +45,16 @@ class ClassRow:
     n: int
     seed: Recall
     best: Recall
+
+
+def balanced_accuracy(rows: Sequence[ClassRow]) -> float | None:
+    """Of the prompt after: mean over slots of the mean recall of their classes; None where no class was answered."""
+    slots = [
+        [row.best.recall for row in rows if row.slot == slot and row.best.recall is not None]
+        for slot in sorted({row.slot for row in rows})
+    ]
+    means = [fmean(recalls) for recalls in slots if recalls]
+    return fmean(means) if means else None
 
 
 def class_rows(

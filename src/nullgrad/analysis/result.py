@@ -11,7 +11,7 @@ from nullgrad.analysis import serialize
 from nullgrad.analysis.attribution import FreePart, Ladder, free_part, ladder_attribution
 from nullgrad.analysis.audit import PredictionAudit
 from nullgrad.analysis.audit_rows import AnswerPair, answered_row, audit_if_any, no_classes
-from nullgrad.analysis.classes import ClassRow, class_rows
+from nullgrad.analysis.classes import ClassRow, balanced_accuracy, class_rows
 from nullgrad.analysis.gain import Gain, PromptScore, paired_gain, prompt_score
 from nullgrad.analysis.intervals import resolvable_gain
 from nullgrad.analysis.recommendation import (
@@ -39,8 +39,8 @@ MANY_UNPARSED = 0.10
 """Share of unparsed test answers from which raw replies are shown."""
 
 BY_BALANCE = (
-    "Validation selected by balanced accuracy, so that validation means are balanced, too; what choosing added is estimated "
-    "for selection by the mean score alone, and left out."
+    "Validation selected by balanced accuracy, so that validation means and the winner's scores under Selection are balanced, too; "
+    "the free part of the attribution is estimated for selection by the mean score alone, and left out."
 )
 
 
@@ -285,7 +285,6 @@ def analyse(
     folded = standings(facts.events)
     finals = [folded.get(scope_of(plan.arm, trial)) for trial in range(plan.trials)]
     opened = {event.canonical() for event in facts.events if isinstance(event, TestOpened)}
-    # Both estimate what choosing by the mean score does.
     by_score = plan.objective == "accuracy"
     return OptimizeResult(
         run=plan.run,
@@ -318,15 +317,13 @@ def analyse(
         slots=view.slots,
         audit=None if same or gain is None else _audit(facts),
         free=free_part(facts.events, scope_of(plan.arm, facts.trial)) if by_score else None,
-        selection=None
-        if not by_score
-        else selection_report(
+        selection=selection_report(
             facts.events,
             plan.arm,
             steps=plan.steps,
             trials=plan.trials,
             claimed=None if (final := finals[facts.trial]) is None else final.validation,
-            test=best_test.score,
+            test=best_test.score if by_score else balanced_accuracy(rows),
             seed=plan.seed,
         ),
         ladder=(

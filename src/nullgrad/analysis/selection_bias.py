@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -46,6 +46,20 @@ class SelectionBias:
     def bias(self) -> Estimate:
         """Claimed minus corrected."""
         return self.corrected if isinstance(self.corrected, NotEstimable) else self.claimed - self.corrected
+
+    def times(self, factor: float) -> SelectionBias:
+        """The same of scores on another scale."""
+        corrected, out_of_bag = (
+            one if isinstance(one, NotEstimable) else factor * one
+            for one in (self.corrected, self.out_of_bag)
+        )
+        return replace(
+            self,
+            claimed=factor * self.claimed,
+            corrected=corrected,
+            out_of_bag=out_of_bag,
+            inflation=factor * self.inflation,
+        )
 
 
 def selection_bias(

@@ -19,7 +19,7 @@ from nullgrad.core.study_facts import StepFacts, fold_trials
 
 @dataclass(frozen=True, slots=True)
 class SelectionReport:
-    """The winner's selection score beside what corrects it; shares, 0 to 1.
+    """The winner's selection score beside what corrects it; shares, 0 to 1, of what selection maximized.
 
     Attributes:
         labels: that chose; `claimed` and `corrected` are against these, the sealed test against the right ones.
@@ -61,7 +61,7 @@ def selection_report(
         steps: of each trial.
         trials: of the arm, among which the best by validation is reported.
         claimed: selection score of the reported prompt.
-        test: sealed test score of the reported prompt.
+        test: sealed test score of the reported prompt, by what selection maximized.
         seed: of the resamples.
     """
     if not arm.validates:
@@ -82,7 +82,11 @@ def selection_report(
     else:
         rows = [*variants, *incumbents]
         matrix = np.array([as_row(row) for row in rows])
-        first = selection_bias(matrix, seed=seed, incumbents=len(incumbents))
+        # An example of a rare class contributes more than 1 to balanced accuracy.
+        most = max(1.0, float(np.nanmax(matrix)))
+        first = selection_bias(matrix / most, seed=seed, incumbents=len(incumbents))
+        if not isinstance(first, NotEstimable):
+            first = first.times(most)
     return SelectionReport(arm.validation_labels, steps, trials, first, claimed, test)
 
 
