@@ -3,7 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: install demo test browser lint type bench bench-docs bench-peers bench-demo docs studies lock clean
+PEERS := .venv-peers/all
+
+.PHONY: install demo test browser lint type bench bench-docs bench-peers bench-demo optimizers conformance docs studies lock clean
 
 install: $(STAMP)
 
@@ -42,12 +44,22 @@ bench: install
 bench-docs: install
 	$(BIN)/python scripts/bench.py --write
 
-bench-peers:
-	$(PYTHON) -m venv .venv-peers/all
-	.venv-peers/all/bin/python -m pip install --quiet --disable-pip-version-check dspy gepa litellm openai
+bench-peers: optimizers
 
 bench-demo: install
 	$(BIN)/python scripts/bench_demo.py
+
+# The third-party optimizers that the adapters were run with, in an environment of their own.
+optimizers: $(PEERS)/.installed
+
+$(PEERS)/.installed: requirements/optimizers.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/optimizers.txt
+	touch $@
+
+# Fills docs/conformance.md and the transcripts of third-party optimizers with what the commands print today.
+conformance: install optimizers
+	NULLGRAD_OPTIMIZERS_PYTHON=$(CURDIR)/$(PEERS)/bin/python $(BIN)/python scripts/conformance.py
 
 docs: install
 	$(BIN)/python scripts/docs.py

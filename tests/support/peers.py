@@ -32,5 +32,5 @@ def python_with(package: str) -> str:
     """The interpreter; the test is skipped with the reason where there is none."""
     python = _found(package)
     if python is None:
-        pytest.skip(f"{package} is not installed: make bench-peers, or set NULLGRAD_OPTIMIZERS_PYTHON")
+        pytest.skip(f"{package} is not installed: make optimizers, or set NULLGRAD_OPTIMIZERS_PYTHON")
     return python

@@ -125,35 +125,42 @@ async def run_trial_behind(
         BudgetReached: what the command may pay is spent.
     """
     adapter = setup.adapter
-    desk.admit(arm.canonical, trial, setup.allowance)
+    desk.admit(arm.canonical, trial, setup.allowance, setup.view.constrained)
     keys: dict[str, str] = {}
     try:
         roles: tuple[Role, ...] = ("generator", "optimizer")
         for role in roles:
             if role in adapter.roles:
                 keys[role] = gateway.issue(Caller(arm.canonical, trial, role), run)
-        base_url = gateway.base_url.removesuffix("/v1")
-        job = setup.job(arm, trial, base_url, keys)
         with tempfile.TemporaryDirectory(prefix="nullgrad-") as folder:
-            return await run_foreign(
-                ForeignTrial(
-                    arm.canonical,
-                    trial,
-                    adapter.name,
-                    setup.view.seed_prompt,
-                    adapter.command(setup.python),
-                    environment(gateway.base_url, keys["generator"], _QUIETLY),
-                    Path(folder),
-                    job,
-                    adapter.hook,
-                    adapter.install(setup.python),
-                ),
-                desk,
-                session,
-            )
+            told = foreign_trial(setup, arm, trial, gateway.base_url, keys, Path(folder))
+            return await run_foreign(told, desk, session)
     finally:
         for key in keys.values():
             gateway.withdraw(key)
+
+
+def foreign_trial(
+    setup: ForeignSetup, arm: ForeignArm, trial: int, base_url: str, keys: Mapping[str, str], folder: Path
+) -> ForeignTrial:
+    """The process of one trial; `base_url` is the gateway's and `folder` its working directory.
+
+    Raises:
+        UserError: an example has no wrong target.
+    """
+    adapter = setup.adapter
+    return ForeignTrial(
+        arm.canonical,
+        trial,
+        adapter.name,
+        setup.view.seed_prompt,
+        adapter.command(setup.python),
+        environment(base_url, keys["generator"], _QUIETLY),
+        folder,
+        setup.job(arm, trial, base_url.removesuffix("/v1"), keys),
+        adapter.hook,
+        adapter.install(setup.python),
+    )
 
 
 _QUIETLY = {

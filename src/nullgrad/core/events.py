@@ -267,12 +267,36 @@ class ForeignDone(Event):
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Compared(Event):
+    """One trial of a comparison ended, whoever optimized; what it came to, so that it need not run again.
+
+    `texts` are those of its result `candidate`, "" and () where there is none. `claimed` is the optimizer's own score
+    of it and `claimed_seed` that of the seed prompt. `use` are, by role, (role, calls, paid, replayed, joined, failed,
+    refused, prompt tokens, completion tokens, uncounted, dollars, dollars paid), dollars as decimal texts, "" where
+    unknown. `seconds` is wall time. The last one of a scope counts.
+    """
+
+    kind: ClassVar[str] = "trial-compared"
+    ended: str
+    candidate: str = ""
+    texts: tuple[tuple[str, str], ...] = ()
+    claimed: float | None = None
+    claimed_seed: float | None = None
+    use: tuple[tuple[Any, ...], ...] = ()
+    seconds: float | None = None
+    version: str = ""
+    counters: tuple[tuple[str, float], ...] = ()
+    failures: int = 0
+    reason: str = ""
+
+
 KINDS: dict[str, type[Event]] = {
     cls.kind: cls
     for cls in (
         TrialStarted, BatchRun, Critiqued, Proposed, ProposalUnparsed, CandidateScored, StepDone, TrialDone, TestOpened, TestScored,
         AuditStarted, PromptRun, Reported,
-        ForeignStarted, ForeignCandidate, ForeignDone,
+        ForeignStarted, ForeignCandidate, ForeignDone, Compared,
     )
 }  # fmt: skip
 """Every event by its kind."""

@@ -94,9 +94,9 @@ class Order:
     seed: int | None = None
     n: int = 1
 
-    def request(self, model: str, draw: int) -> Request:
-        """The request to the model with this identity."""
-        return Request(model, self.messages, self.sampling, (), self.stop, self.logprobs, draw)
+    def request(self, model: str, draw: int, choices: tuple[str, ...] = ()) -> Request:
+        """The request to the model with this identity; `choices` are what an engine holds the reply to."""
+        return Request(model, self.messages, self.sampling, choices, self.stop, self.logprobs, draw)
 
 
 def foreign_draw(path: DrawPath, role: Role, seed: int | None, occurrence: int) -> int:

@@ -65,6 +65,7 @@ class Setting:
         cell: the study's cell (task and models), "" outside studies.
         objective: what selection maximizes on validation.
         logprobs: alternatives per token to ask the generator for on free replies, too; 0 for none.
+        recorded_as: whose calls and events these are where that is none of our arms, "" for the arm.
     """
 
     view: TaskView
@@ -78,10 +79,13 @@ class Setting:
     cell: str = ""
     objective: Objective = "accuracy"
     logprobs: int = 0
+    recorded_as: str = ""
 
     @property
     def scope(self) -> str:
         """Scope of the trial's events."""
+        if self.recorded_as:
+            return f"{self.recorded_as}#{self.trial}"
         return scope_of(self.arm, self.trial, self.cell)
 
     def about(
@@ -97,7 +101,16 @@ class Setting:
     ) -> About:
         """What a call of this trial is for."""
         return About(
-            role, stage, self.arm.canonical, self.trial, split, example, step, variant, self.cell, text
+            role,
+            stage,
+            self.recorded_as or self.arm.canonical,
+            self.trial,
+            split,
+            example,
+            step,
+            variant,
+            self.cell,
+            text,
         )
 
     def request(

@@ -26,6 +26,9 @@ from nullgrad.run.session import Session
 PASSED_ON = frozenset({400, 413, 415, 422})
 """Statuses of an endpoint that are passed on; with any other the client would try again, or blame its key."""
 
+SETTLING = 0.01
+"""Seconds between looks whether the calls of a trial that has ended are there."""
+
 
 class Desk:
     """Answers orders of foreign programs in a session.
@@ -58,12 +61,20 @@ class Desk:
         self._occurrences = Occurrences()
         self._meters: dict[tuple[str, int], Meter] = {}
         self._closing: dict[tuple[str, int], asyncio.Event] = {}
+        self._choices: dict[tuple[str, int], tuple[str, ...]] = {}
         self._batch: list[tuple[Ask, Deliver]] = []
         self.broken: asyncio.Future[NullgradError] = asyncio.get_running_loop().create_future()
 
-    def admit(self, arm: str, trial: int, allowance: Allowance | None = None) -> Meter:
-        """Let a trial ask, within its allowance; a trial that is not admitted is refused."""
+    def admit(
+        self, arm: str, trial: int, allowance: Allowance | None = None, choices: tuple[str, ...] = ()
+    ) -> Meter:
+        """Let a trial ask, within its allowance; a trial that is not admitted is refused.
+
+        `choices` are what replies under the role `generator` are held to where the engine can, as in nullgrad's own
+        trials of the task.
+        """
         self._meters[arm, trial] = meter = Meter(allowance)
+        self._choices[arm, trial] = choices
         self._closing[arm, trial] = asyncio.Event()
         return meter
 
@@ -74,6 +85,15 @@ class Desk:
     async def closed(self, arm: str, trial: int) -> None:
         """Return once a trial was refused a call by its budget."""
         await self._closing[arm, trial].wait()
+
+    async def settled(self, arm: str, trial: int) -> None:
+        """Return once no call of a trial is on its way, so that its counts are final, or nothing answers any more.
+
+        A process that ends while calls are in flight leaves them behind: they are made, paid for and counted.
+        """
+        meter = self._meters[arm, trial]
+        while meter.in_flight and not self.broken.done():
+            await asyncio.sleep(SETTLING)
 
     def models(self, caller: Caller) -> tuple[str, ...]:
         """Names of the model that answers a caller: as the user wrote it, and as its endpoint knows it."""
@@ -98,8 +118,11 @@ class Desk:
             Refused: no reply: the budget is spent, the call failed for good, or nothing answers any more.
         """
         meter = self._admitted(caller)
-        model = self._models[caller.role].identity
-        key = (caller, f"{order.request(model, 0).identity()} {order.seed}")
+        player = self._models[caller.role]
+        held = player.constrains and caller.role == "generator"
+        choices = self._choices[caller.arm, caller.trial] if held else ()
+        model = player.identity
+        key = (caller, f"{order.request(model, 0, choices).identity()} {order.seed}")
         taken = [self._occurrences.take(key) for _ in range(order.n)]
         fresh = sum(new for _, new in taken)
         if fresh and not meter.admit(fresh):
@@ -111,7 +134,10 @@ class Desk:
         path = DrawPath(self._seed, caller.trial, caller.arm if self._independent else None)
         waiting = [
             self._ask(
-                caller, order.request(model, foreign_draw(path, caller.role, order.seed, number)), meter, new
+                caller,
+                order.request(model, foreign_draw(path, caller.role, order.seed, number), choices),
+                meter,
+                new,
             )
             for number, new in taken
         ]

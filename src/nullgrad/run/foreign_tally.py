@@ -18,6 +18,7 @@ class Tally:
 
     Attributes:
         use: by (arm, trial, role).
+        testing: what readings of the sealed test asked, of all arms; they count for no trial.
     """
 
     def __init__(self, observer: Observer, prices: Mapping[Role, str], price: Price | None) -> None:
@@ -25,6 +26,7 @@ class Tally:
         self._models = prices
         self._price = price
         self.use: dict[tuple[str, int, Role], Use] = {}
+        self.testing = Use()
 
     def of(self, arm: str, trial: int, role: Role) -> Use:
         """The counts of one caller, made on first use."""
@@ -36,7 +38,7 @@ class Tally:
 
     def on_answer(self, about: About, answer: Reply | Failed, source: str) -> None:
         """Count it."""
-        use = self.of(about.arm, about.trial, about.role)
+        use = self.testing if about.split == "test" else self.of(about.arm, about.trial, about.role)
         use.calls += 1
         if isinstance(answer, Failed):
             use.failed += 1

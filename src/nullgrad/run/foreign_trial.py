@@ -57,7 +57,7 @@ class ForeignTrial:
 
 
 @dataclass(slots=True)
-class _Heard:
+class Heard:
     """What the process has said so far."""
 
     version: str = ""
@@ -76,7 +76,7 @@ async def run_foreign(trial: ForeignTrial, desk: Desk, session: Session) -> Fore
         EndpointError: nothing answers; the same again goes on from there.
         BudgetReached: what the command may pay is spent; the same again with more goes on from there.
     """
-    heard = _Heard()
+    heard = Heard()
     process = ForeignProcess(trial.command, trial.environment, trial.folder)
     ended = asyncio.create_task(process.run(trial.job, lambda event: _hear(event, trial, heard, session)))
     closing = asyncio.create_task(desk.closed(trial.arm, trial.trial))
@@ -92,9 +92,10 @@ async def run_foreign(trial: ForeignTrial, desk: Desk, session: Session) -> Fore
         for task in (ended, closing):
             task.cancel()
         await asyncio.gather(ended, closing, return_exceptions=True)
+    await desk.settled(trial.arm, trial.trial)
     if desk.broken.done():
         raise desk.broken.result()
-    _check_package(trial, heard, process)
+    check_package(trial, heard, process)
     result = _result(trial, heard, desk, _why(heard, code, process))
     best = result.candidate
     session.asker.state(
@@ -115,7 +116,7 @@ def _scope(trial: ForeignTrial) -> str:
     return f"{trial.arm}#{trial.trial}"
 
 
-def _hear(event: dict[str, Any], trial: ForeignTrial, heard: _Heard, session: Session) -> None:
+def _hear(event: dict[str, Any], trial: ForeignTrial, heard: Heard, session: Session) -> None:
     """Take one event of the process; what is none of the protocol is kept as the reason of a failure."""
     match event.get("event"):
         case "started":
@@ -163,7 +164,7 @@ def _claim(event: dict[str, Any], number: int) -> Claim:
     )
 
 
-def _check_package(trial: ForeignTrial, heard: _Heard, process: ForeignProcess) -> None:
+def check_package(trial: ForeignTrial, heard: Heard, process: ForeignProcess) -> None:
     """Refuse a package that is not there or not as the adapter knows it.
 
     Raises:
@@ -196,7 +197,7 @@ def _check_package(trial: ForeignTrial, heard: _Heard, process: ForeignProcess) 
         )
 
 
-def _why(heard: _Heard, code: int, process: ForeignProcess) -> str:
+def _why(heard: Heard, code: int, process: ForeignProcess) -> str:
     """Why there is no result, "" where the library returned one."""
     if heard.error is not None:
         return heard.error[1]
@@ -206,7 +207,7 @@ def _why(heard: _Heard, code: int, process: ForeignProcess) -> str:
     return heard.wrong or f"The process ended with {code} and returned no prompt.{tail}"
 
 
-def _result(trial: ForeignTrial, heard: _Heard, desk: Desk, why: str) -> ForeignResult:
+def _result(trial: ForeignTrial, heard: Heard, desk: Desk, why: str) -> ForeignResult:
     """How it ended. The best of a stopped trial is the best of what was reported as it arose, or there is none."""
     use = desk.use(trial.arm, trial.trial)
     failures = sum(one.failed + one.refused for one in use.values())

@@ -32,6 +32,9 @@ class Adapter:
         hook: whether it reports candidates as they arise.
         roles: whose models it asks.
         note: what it is.
+        channels: which of the two label channels reach it: `feedback`, the text that it reflects on, and `selection`,
+            what its candidates are scored by. A control of another channel says nothing about it.
+        deviation: what may differ between two runs with one seed, "" for nothing.
     """
 
     name: str
@@ -42,6 +45,8 @@ class Adapter:
     hook: bool
     roles: tuple[str, ...]
     note: str
+    channels: tuple[str, ...] = ("feedback", "selection")
+    deviation: str = ""
 
     def command(self, python: str) -> tuple[str, ...]:
         """Starts its process."""
@@ -58,6 +63,38 @@ KNOWN: dict[str, Adapter] = {
         Adapter(
             "gepa", "gepa", ">=0.1.4,<0.2", "gepa", "run_gepa.py", True, ("generator", "optimizer"),
             "reflective evolution with a Pareto front (gepa.optimize)",
+        ),
+        Adapter(
+            "dspy-gepa", "dspy", ">=3.4.1,<3.5", "dspy", "run_dspy_gepa.py", True, ("generator", "optimizer"),
+            "reflective evolution with DSPy's own proposer and merging (dspy.GEPA)",
+        ),
+        Adapter(
+            "dspy-mipro", "dspy[optuna]", ">=3.4.1,<3.5", "dspy", "run_dspy_mipro.py", True, ("generator", "optimizer"),
+            "instructions proposed from a summary of training rows, searched by TPE; no demonstrations (dspy.MIPROv2)",
+        ),
+        Adapter(
+            "dspy-copro", "dspy", ">=3.4.1,<3.5", "dspy", "run_dspy_copro.py", True, ("generator", "optimizer"),
+            "coordinate ascent on scored instructions; its one set of rows is validation, and no label is shown (dspy.COPRO)",
+            ("selection",),
+        ),
+        Adapter(
+            "textgrad", "textgrad", ">=0.1.8,<0.2", "textgrad", "run_textgrad.py", True, ("generator", "optimizer"),
+            "textual gradient descent; a step that is worse on validation is reverted, as in the library's prompt scripts",
+        ),
+        Adapter(
+            "trace", "trace-opt", ">=0.1.3.8,<0.1.4", "trace", "run_trace.py", True, ("generator", "optimizer"),
+            "Trace's OptoPrime; the library leaves loop and selection to its user: those of TextGrad's scripts",
+        ),
+        Adapter(
+            "promptolution-opro", "promptolution", ">=2.3.0,<2.4", "promptolution", "run_promptolution_opro.py", True,
+            ("generator", "optimizer"),
+            "OPRO: proposals from scored earlier prompts; feedback labels are those of the examples that it shows",
+        ),
+        Adapter(
+            "promptolution-capo", "promptolution", ">=2.3.0,<2.4", "promptolution", "run_promptolution_capo.py", True,
+            ("generator", "optimizer"),
+            "CAPO: evolution with races, from the seed prompt and two paraphrases of it; feedback labels are those of the "
+            "worked examples in its prompts",
         ),
     )
 }  # fmt: skip

@@ -60,15 +60,16 @@ class Worker:
             self._out.write(line + "\n")
             self._out.flush()
 
-    def package(self, name):
-        """Import the package and say its version."""
+    def package(self, name, distribution=None):
+        """Import the package and say its version; `distribution` is its name on the index where that is another one."""
+        distribution = distribution or name
         try:
             module = importlib.import_module(name)
-            version = importlib.metadata.version(name)
+            version = importlib.metadata.version(distribution)
         except ImportError as error:
             # Not PackageNotFoundError alone, which is one too: a dependency of the package may be what is missing.
             raise AdapterError("missing-package", str(error)) from None
-        self.emit("started", package=name, version=version, python=sys.version.split()[0])
+        self.emit("started", package=distribution, version=version, python=sys.version.split()[0])
         return module
 
     def messages(self, row, prompt):
@@ -82,20 +83,29 @@ class Worker:
 
     def ask(self, role, messages):
         """A reply's text; `role` is `generator` or `optimizer`."""
+        return self.replies(role, messages)[0]
+
+    def replies(self, role, messages, n=1, **sampling):
+        """The texts of `n` independent replies; `sampling` is the library's own, over which the job's parameters go."""
         body = {
             "model": self.job["models"][role],
             "messages": messages,
+            **({"n": n} if n > 1 else {}),
+            **sampling,
             **self.job.get("parameters", {}).get(role, {}),
         }
-        return self._post(role, "/v1/chat/completions", body)["choices"][0]["message"]["content"] or ""
+        choices = self._post(role, "/v1/chat/completions", body)["choices"]
+        return [one["message"]["content"] or "" for one in choices]
+
+    def score(self, row, output):
+        """The score of an output by the row's target."""
+        asked = {"id": row["id"], "text": output, "target": row["target"]}
+        return self._post("generator", "/nullgrad/score", asked)["score"]
 
     def run(self, row, prompt):
         """(output, score) of a prompt on a row, scored by the row's target."""
         output = self.ask("generator", self.messages(row, prompt))
-        scored = self._post(
-            "generator", "/nullgrad/score", {"id": row["id"], "text": output, "target": row["target"]}
-        )
-        return output, scored["score"]
+        return output, self.score(row, output)
 
     def run_all(self, rows, prompt):
         """`run` of several rows side by side, in their order."""
@@ -114,6 +124,10 @@ class Worker:
         return f"The answer is incorrect{partly}. The correct answer is: {row['shown']}"
 
     def _post(self, role, path, body):
+        if self.job.get("probe"):
+            # It would ask now: whatever there was to find out beforehand is found out, and nothing may be asked.
+            self._out.flush()
+            os._exit(0)
         payload = json.dumps(body).encode()
         headers = {"Content-Type": "application/json", "Authorization": "Bearer " + self.job["keys"][role]}
         fresh = getattr(self._local, "connection", None) is None
