@@ -2,8 +2,9 @@
 
     scripts/studies.py                  # all of them: hours on two cores; the same command goes on after a stop
     scripts/studies.py main shared      # some of them; the page keeps what it says of the others
+    scripts/studies.py audits           # the audits that docs/audit.md shows; --recorded asks nothing
 
-Each is an ordinary `nullgrad run`, printed before it runs; replies are kept in `--ledgers`.
+Each is an ordinary `nullgrad run` or `nullgrad audit`, printed before it runs; replies are kept in `--ledgers`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from audits import transcripts
 
 from nullgrad.analysis.published import TASKS, published
 
@@ -274,16 +276,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("which", nargs="*", choices=[*STUDIES, "shared", []])
+    parser.add_argument("which", nargs="*", choices=[*STUDIES, "shared", "audits", []])
     parser.add_argument(
         "--ledgers", type=Path, default=Path(".nullgrad") / "studies", help="Folder of the ledgers."
+    )
+    parser.add_argument(
+        "--recorded", action="store_true", help="Of audits: ask nothing, show what is recorded."
     )
     options = parser.parse_args()
     options.ledgers.mkdir(parents=True, exist_ok=True)
     ledgers = options.ledgers.resolve()
     titles = {**{name: study.title for name, study in STUDIES.items()}, "shared": "What shared draws save"}
     kept = parts(PAGE.read_text("utf-8")) if PAGE.exists() else {}
-    for name in options.which or [*STUDIES, "shared"]:
+    for name in options.which or [*STUDIES, "shared", "audits"]:
+        if name == "audits":
+            transcripts(ledgers / "audits.db", recorded=options.recorded)
+            print("Wrote audit.md.")
+            continue
         lines = shared(ledgers) if name == "shared" else section(name, ledgers / f"{name}.db")
         kept[titles[name]] = "\n".join(lines).strip()
         ordered = [(title, kept[title]) for title in titles.values() if title in kept]

@@ -24,6 +24,8 @@ from nullgrad.analysis.relabelling import FOLDS, cross_relabelled, fit_relabelli
 from nullgrad.analysis.resampling import class_cells, mean_intervals, recall_draws, share_intervals
 from nullgrad.errors import UserError
 
+RUNS = 150
+
 
 def stream(seed: int = 0) -> np.random.Generator:
     return np.random.default_rng(seed)
@@ -321,6 +323,67 @@ def test_fall_of_predictions_is_mcnemars() -> None:
     assert rows[0].fall_p == pytest.approx(mcnemar_exact(7, 2) / 2)
     assert rows[0].suppressed is False
     assert rows[1].fall_p > 0.5
+
+
+def crowd(draws: np.random.Generator, classes: int, n: int, kept: float) -> tuple[np.ndarray, ...]:
+    """Truth, and two prompts that are right in one of two and else guess; class 0 is answered only a share `kept` of the time after."""
+    truth = draws.integers(0, classes, n)
+
+    def answered() -> np.ndarray:
+        return np.where(draws.random(n) < 0.5, truth, draws.integers(0, classes, n))
+
+    before, after = answered(), answered()
+    lost = (after == 0) & (draws.random(n) >= kept)
+    return truth, before, np.where(lost, 1 + draws.integers(0, classes - 1, n), after)
+
+
+@pytest.mark.parametrize(("classes", "n"), [(20, 120), (3, 120)])
+def test_where_nothing_changed_a_suppressed_class_is_found_in_one_of_twenty_at_most(
+    classes: int, n: int
+) -> None:
+    """Family-wise, over all classes; by the definition alone it would be half of the audits at 20 classes."""
+    draws, names = stream(classes), tuple(map(str, range(classes)))
+    told = looked = 0
+    for _ in range(RUNS):
+        rows = class_audits(*crowd(draws, classes, n, 1.0), names, stream=draws, resamples=1, level=0.95)
+        told += any(row.suppressed for row in rows)
+        looked += any(row.suppressed or row.doubtful for row in rows)
+        assert not any(row.suppressed and row.doubtful for row in rows)
+    assert told <= 0.05 * RUNS + 3 * (0.05 * 0.95 * RUNS) ** 0.5, told
+    if classes == 20:
+        assert looked > 0.2 * RUNS, looked
+
+
+def test_a_class_that_is_suppressed_among_twenty_is_found() -> None:
+    draws, names = stream(5), tuple(map(str, range(20)))
+    found = 0
+    for _ in range(50):
+        rows = class_audits(*crowd(draws, 20, 800, 0.1), names, stream=draws, resamples=1, level=0.95)
+        found += rows[0].suppressed
+    assert found >= 45, found
+
+
+def test_suppression_is_corrected_over_classes_and_slots() -> None:
+    """Class 0 loses seven answers and gains none: p = 1/128, times two estimable classes, times the slots."""
+    truth = np.array([0] * 12 + [1] * 12 + [2] * 3)
+    before = np.array([0] * 12 + [1] * 12 + [2] * 3)
+    after = np.array([1] * 7 + [0] * 5 + [1] * 12 + [2] * 3)
+    found = [
+        class_audits(
+            truth, before, after, ("a", "b", "c"), stream=stream(), resamples=9, level=0.95, slots=slots
+        )
+        for slots in (1, 3, 4)
+    ]
+    assert [rows[0].fall_p_holm for rows in found] == pytest.approx([2 / 128, 6 / 128, 8 / 128])
+    assert [(rows[0].suppressed, rows[0].doubtful) for rows in found] == [
+        (True, False),
+        (True, False),
+        (False, True),
+    ]
+    assert [(row.suppressed, row.doubtful, row.fall_p_holm) for row in found[0][1:]] == [
+        (False, False, 1.0),
+        (False, False, None),
+    ]
 
 
 Y, B, A = ["a", "b"] * 4, ["a"] * 8, ["a", "b"] * 4

@@ -250,3 +250,12 @@ def test_the_bias_fitted_benchmark_in_the_verdict(
     found, reason = decide(parts, suppressed, margin=0.05)
     assert (found, says in reason) == (verdict, True), reason
     assert "not excluded" not in reason
+
+
+def test_a_class_that_may_be_suppressed_by_chance_leaves_the_verdict_and_is_named() -> None:
+    accuracy = Change(0.5, 0.6, None, None, 0.1, Interval(0.05, 0.15))
+    none, above = part(0, 0, 0), part(0.06, 0.01, 0.12)
+    parts = Decomposition(accuracy, accuracy, none, accuracy, none, above, above, (), (), None)
+    assert decide(parts, (), ("c",), margin=0.05)[0] == "genuine"
+    assert "no class is told to be suppressed (c may be)" in decide(parts, (), ("c",), margin=0.05)[1]
+    assert decide(parts, ("d",), ("c",), margin=0.05)[0] == "mixed"

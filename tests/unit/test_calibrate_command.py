@@ -45,7 +45,7 @@ def test_json_and_tables_say_that_they_are_simulated(
     [
         ([], "There is nothing to calibrate."),
         (["--self", "rewrite"], "an optimizer or --self, and not both"),
-        (["gepa"], "'gepa' is no optimizer that calibrate knows."),
+        (["sorcery"], "'sorcery' is no optimizer that calibrate knows."),
         (["rewrite/none/best@2", "--studies", "5"], "--studies has no meaning without --self."),
         (["--self", "--rho", "0.5"], "--rho has no meaning with --self."),
         (["--self", "--size", "large"], "--size is 'large'."),

@@ -159,7 +159,7 @@ def audit_predictions(
     if chosen is not None and chosen not in names:
         raise UserError(f"curve is {chosen!r}, which is not among the labels.", NOTHING, "Give a label.")
     pairs, fit, notes = fit_rows(pairs, other, names, unparsed, lacking)
-    setup = Setup(names, ordinal, share, chosen, margin, level, resamples, seed, brief)
+    setup = Setup(names, ordinal, share, chosen, margin, level, resamples, seed, brief, pairs.truth.shape[1])
     slots = tuple(
         slot_audit(slot, one_slot(pairs, slot), None if fit is None else one_slot(fit, slot), setup)
         for slot in range(pairs.truth.shape[1])
@@ -174,7 +174,8 @@ def audit_predictions(
             pairs, names, validation=fit, seed=seed, stream=stream, resamples=resamples, level=level
         )
         called = [f"{label} (slot {slot + 1})" for slot, label in suppressed]
-        verdict, reason = verdict_of(pairs, whole, called, identical, setup, stream)
+        doubtful = [f"{label} (slot {one.slot + 1})" for one in slots for label in one.doubtful]
+        verdict, reason = verdict_of(pairs, whole, called, doubtful, identical, setup, stream)
     return PredictionAudit(
         names,
         pairs.counts,

@@ -120,6 +120,7 @@ def _slot_dict(slot: SlotAudit, labels: tuple[str, ...]) -> dict[str, Any]:
         "reason": slot.reason,
         "notes": list(slot.notes),
         "suppressed": list(slot.suppressed),
+        "doubtful": list(slot.doubtful),
         "confusion": {
             "rows": list(slot.before.labels),
             "columns": [*slot.before.labels, None],
@@ -148,7 +149,9 @@ def _class_dict(row: ClassAudit) -> dict[str, Any]:
         "precision": change_dict(row.precision),
         "rate": change_dict(row.rate),
         "suppressed": row.suppressed,
+        "doubtful": row.doubtful,
         "fall_p": share(row.fall_p),
+        "fall_p_holm": share(row.fall_p_holm),
     }
 
 

@@ -191,7 +191,7 @@ class AuditReport:
                     change = getattr(one, name)
                     row[f"{name}_before"] = None if change is None else change.before
                     row[f"{name}_after"] = None if change is None else change.after
-                rows.append({**row, "suppressed": one.suppressed})
+                rows.append({**row, "suppressed": one.suppressed, "doubtful": one.doubtful})
         return pandas.DataFrame(rows)
 
 

@@ -57,13 +57,19 @@ def no_classes(view: TaskView) -> str:
 
 def recorded_row(view: TaskView, event: TestScored | CandidateScored | PromptRun) -> AnswerRow | None:
     """The answers that an event recorded; None where it keeps none, as older ledgers do."""
-    scores = event.shown if isinstance(event, CandidateScored) else event.scores
-    if not event.answers or len(event.answers) != len(scores):
+    return known_row(view, event.shown if isinstance(event, CandidateScored) else event.scores, event.answers)
+
+
+def known_row(
+    view: TaskView, scores: Sequence[float | None], answers: Sequence[str | None]
+) -> AnswerRow | None:
+    """Answers as they were read beside their scores, None of which is a failed call; None where no answers are kept."""
+    if not answers or len(answers) != len(scores):
         return None
     return AnswerRow(
         tuple(
             MISSING if score is None else _answer(view, answer)
-            for score, answer in zip(scores, event.answers, strict=True)
+            for score, answer in zip(scores, answers, strict=True)
         )
     )
 

@@ -18,9 +18,6 @@ from nullgrad.analysis.ordinal import Ordinal, ordinal_audit
 from nullgrad.analysis.prevalence import Reweighted, ShareCurve, reweighted, share_curve
 from nullgrad.analysis.resampling import Change, class_cells
 
-DOUBTFUL = 0.05
-"""`fall_p` above which a suppressed class is said to be no more than chance may do."""
-
 
 @dataclass(frozen=True, slots=True)
 class SlotAudit:
@@ -31,6 +28,7 @@ class SlotAudit:
         before, after: confusion matrices.
         classes: one row per label, in the order of the labels.
         suppressed: labels.
+        doubtful: labels that look so, by no more than chance may do.
         decomposition: of this slot's accuracy.
         information_before, information_after: mutual information of truth and answer.
         reweighted: accuracy at a balanced and at the declared prior; () where no class is estimable.
@@ -45,6 +43,7 @@ class SlotAudit:
     after: Confusion
     classes: tuple[ClassAudit, ...]
     suppressed: tuple[str, ...]
+    doubtful: tuple[str, ...]
     decomposition: Decomposition
     information_before: Information
     information_after: Information
@@ -69,6 +68,7 @@ class Setup:
     resamples: int
     seed: int
     brief: bool = False
+    slots: int = 1
 
 
 BRIEF_PERMUTATIONS = 20
@@ -82,9 +82,14 @@ def slot_audit(slot: int, rows: Answers, fit: Answers | None, setup: Setup) -> S
     parts = decompose(
         rows, labels, validation=fit, seed=setup.seed, stream=stream, resamples=resamples, level=level
     )
-    classes = class_audits(truth, before, after, labels, stream=stream, resamples=resamples, level=level)
+    classes = class_audits(
+        truth, before, after, labels, stream=stream, resamples=resamples, level=level, slots=setup.slots
+    )
     suppressed = tuple(row.label for row in classes if row.suppressed)
-    verdict, reason = verdict_of(rows, parts, suppressed, bool((before == after).all()), setup, stream)
+    doubtful = tuple(row.label for row in classes if row.doubtful)
+    verdict, reason = verdict_of(
+        rows, parts, suppressed, doubtful, bool((before == after).all()), setup, stream
+    )
     notes = _class_notes(classes)
     permutations = BRIEF_PERMUTATIONS if setup.brief else resamples
     told = [
@@ -123,6 +128,7 @@ def slot_audit(slot: int, rows: Answers, fit: Answers | None, setup: Setup) -> S
         confusion(truth, after, labels),
         classes,
         suppressed,
+        doubtful,
         parts,
         told[0],
         told[1],
@@ -139,6 +145,7 @@ def verdict_of(
     rows: Answers,
     parts: Decomposition,
     suppressed: Sequence[str],
+    doubtful: Sequence[str],
     identical: bool,
     setup: Setup,
     stream: np.random.Generator,
@@ -160,7 +167,7 @@ def verdict_of(
             "cannot tell",
             f"{lost} failed {'call' if lost == 1 else 'calls'} could change what the change in accuracy says.",
         )
-    return decide(parts, suppressed, margin=setup.margin, identical=identical)
+    return decide(parts, suppressed, doubtful, margin=setup.margin, identical=identical)
 
 
 def _curve_label(classes: Sequence[ClassAudit]) -> str:
@@ -183,7 +190,9 @@ def _class_notes(classes: Sequence[ClassAudit]) -> list[str]:
     unseen = [row.label for row in classes if row.n == 0]
     if unseen:
         notes.append(f"No example of {named(unseen)}.")
-    doubtful = [row.label for row in classes if row.suppressed and row.fall_p > DOUBTFUL]
+    doubtful = [row.label for row in classes if row.doubtful]
     if doubtful:
-        notes.append(f"Suppressed, but by no more than chance may do: {named(doubtful)}.")
+        notes.append(
+            f"Perhaps suppressed, but by no more than chance may do among so many: {named(doubtful)}."
+        )
     return notes

@@ -26,7 +26,12 @@ State = Literal["no gain", "loss", "gain", "open"]
 
 
 def decide(
-    parts: Decomposition, suppressed: Sequence[str], *, margin: float, identical: bool = False
+    parts: Decomposition,
+    suppressed: Sequence[str],
+    doubtful: Sequence[str] = (),
+    *,
+    margin: float,
+    identical: bool = False,
 ) -> tuple[AuditVerdict, str]:
     """The verdict and its reason, a sentence. The first that applies:
 
@@ -48,6 +53,8 @@ def decide(
 
     Args:
         suppressed: names of suppressed classes.
+        doubtful: names of classes that look suppressed, but by no more than chance may do: the verdict takes them for not, its
+            reason says so.
         margin: as a share.
         identical: whether both prompts gave the same answers.
     """
@@ -73,11 +80,14 @@ def decide(
     renamed = f"renaming the before prompt's labels reaches as much (after − A* = {_points(star)})"
     moved = "" if bench is None else f"(after − benchmark = {_points(bench)})"
     shifted = f"a threshold shift of the before prompt reaches as much {moved}"
+    spared = "no class is suppressed"
+    if doubtful:
+        spared = f"no class is told to be suppressed ({_listed(doubtful)} may be)"
     victims = f"{_listed(suppressed)} {'is' if len(suppressed) == 1 else 'are'} suppressed"
     if star_low and not suppressed:
-        return "relabelling", f"{rise}, but {renamed}, and no class is suppressed."
+        return "relabelling", f"{rise}, but {renamed}, and {spared}."
     if bench_low and not suppressed:
-        return "threshold", f"{rise}, but {shifted}, and no class is suppressed."
+        return "threshold", f"{rise}, but {shifted}, and {spared}."
     if star_low or bench_low:
         return "prevalence", f"{rise}, but {renamed if star_low else shifted}, and {victims}."
     excluded = "; a threshold shift is not excluded, for want of log-probabilities"
@@ -90,7 +100,7 @@ def decide(
     if not weak and not weak_bench:
         if suppressed:
             return "mixed", f"{rise}, {above}, but {victims}{excluded}."
-        return "genuine", f"{rise}, {above}, and no class is suppressed{excluded}."
+        return "genuine", f"{rise}, {above}, and {spared}{excluded}."
     doubtful, against = (
         ("renaming its labels", star) if weak or bench is None else ("shifting its thresholds", bench)
     )

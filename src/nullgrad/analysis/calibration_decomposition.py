@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import erf, sqrt
 
-from nullgrad.analysis.calibration import Rate
+from nullgrad.analysis.audit_verdict import PREVALENCE_TYPE
+from nullgrad.analysis.calibration import Finding, Rate, confidence
+from nullgrad.analysis.intervals import Interval
 
 BORDER = 0.1
 """Of the prior: a prediction rate this near to half of it makes a suppressed class a matter of chance."""
@@ -89,12 +92,56 @@ def mistaken(truth: TruthOfPair, verdict: str, margin: float) -> bool:
     return (verdict == "prevalence") != truth.suppressed
 
 
+def told_kind(truth: TruthOfPair, verdict: str) -> bool:
+    """Whether a verdict names the kind of gain that it is: information, or a shift between classes."""
+    if truth.informs:
+        return verdict == "genuine" or (verdict == "mixed" and truth.suppressed is not False)
+    return verdict in PREVALENCE_TYPE
+
+
+def planned_power(
+    truth: TruthOfPair, gap: float, intervals: tuple[Interval, Interval], margin: float
+) -> float | None:
+    """Least chance of a verdict that names the kind of gain, from the truth and normal theory; None where none is due.
+
+    A gain of at least the margin has to be told from zero, and after − benchmark from zero (information) or from the margin (a
+    shift). Each has the power of a two-sided 95 % interval; both at once at least the sum of the two less 1 (Bonferroni).
+
+    Args:
+        truth: of the pair.
+        gap: exact accuracy of the after prompt − that of the benchmark, a share: of a shift the before prompt with the biases that
+            the audit fitted, of information with the best ones.
+        intervals: of ΔA and of after − benchmark, 95 %; only their widths are used, as standard errors.
+        margin: as a share.
+    """
+    if truth.gain < margin or (truth.informs and truth.shifts) or not (truth.informs or truth.shifts):
+        return None
+    errors = [max((one.high - one.low) / (2 * _Z), 1e-9) for one in intervals]
+    room = gap if truth.informs else margin - gap
+    powers = [_phi(room_ / error - _Z) for room_, error in zip((truth.gain, room), errors, strict=True)]
+    return max(0.0, sum(powers) - 1)
+
+
+_Z = 1.959963984540054
+
+
+def _phi(value: float) -> float:
+    return (1 + erf(value / sqrt(2))) / 2
+
+
 @dataclass(frozen=True, slots=True)
 class Audited:
-    """One audit: the truth of the pair, and the verdict."""
+    """One audit.
+
+    Attributes:
+        truth: of the pair.
+        verdict: what was said of it.
+        planned: see `planned_power`.
+    """
 
     truth: TruthOfPair
     verdict: str
+    planned: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +154,9 @@ class DecompositionRates:
         kinds: audits by what is true of the pair.
         gained: audits of a true gain of the margin or more, and those of them that name a kind of gain.
         wrong: audits whose verdict says what is not so.
+        shifts: audits that call the gain a mere shift between labels (`PREVALENCE_TYPE`).
+        right: of the audits with a planned power, those whose verdict names the kind of gain.
+        planned: mean of their planned powers; None where there are none.
         level: declared for it.
     """
 
@@ -117,6 +167,9 @@ class DecompositionRates:
     kinds: Mapping[str, int]
     gained: Rate
     wrong: Rate
+    shifts: Rate
+    right: Rate
+    planned: float | None
     level: float = LEVEL
 
 
@@ -131,6 +184,7 @@ def decomposition_rates(
         verdicts[one.verdict] = verdicts.get(one.verdict, 0) + 1
         kinds[one.truth.kind] = kinds.get(one.truth.kind, 0) + 1
     large = [one for one in found if one.truth.gain >= margin]
+    due = [(one, one.planned) for one in found if one.planned is not None]
     return DecompositionRates(
         world,
         validation,
@@ -139,4 +193,21 @@ def decomposition_rates(
         kinds,
         Rate(sum(one.verdict in GAINS for one in large), len(large)),
         Rate(sum(mistaken(one.truth, one.verdict, margin) for one in found), len(found)),
+        Rate(sum(one.verdict in PREVALENCE_TYPE for one in found), len(found)),
+        Rate(sum(told_kind(one.truth, one.verdict) for one, _ in due), len(due)),
+        sum(planned for _, planned in due) / len(due) if due else None,
+    )
+
+
+def too_silent(found: Sequence[DecompositionRates]) -> tuple[Finding, ...]:
+    """Worlds whose gains are named less often than planned: the upper end of the exact interval is below the plan."""
+    sure = confidence(sum(one.planned is not None for one in found))
+    return tuple(
+        Finding(
+            one.world,
+            f"{one.world}, gain decomposition: the kind of gain is named in {100 * one.right.share:.1f} % of {one.right.n} "
+            f"audits, planned {100 * one.planned:.1f} %",
+        )
+        for one in found
+        if one.planned is not None and one.right.below(one.planned, sure)
     )

@@ -16,7 +16,7 @@ from nullgrad.analysis.calibration import (
     silent,
 )
 from nullgrad.analysis.calibration_battery import VERDICTS
-from nullgrad.analysis.calibration_decomposition import DecompositionRates
+from nullgrad.analysis.calibration_decomposition import DecompositionRates, too_silent
 from nullgrad.analysis.estimate import Design, Estimate, NotEstimable
 from nullgrad.analysis.serialize import PLACES
 
@@ -77,8 +77,9 @@ class SelfCalibration:
 
     @property
     def too_silent(self) -> tuple[Finding, ...]:
-        """Contrasts that are rightly decided less often than power analysis plans."""
-        return silent([contrast for one in self.rates for contrast in one.contrasts])
+        """Contrasts and kinds of gain that are rightly told less often than power analysis plans."""
+        contrasts = [contrast for one in self.rates for contrast in one.contrasts]
+        return silent(contrasts) + too_silent(self.decomposition)
 
     def tables(self) -> dict[str, list[dict[str, Any]]]:
         """Tidy tables, one dictionary a row; rates are shares, differences are in points."""
@@ -183,6 +184,10 @@ class SelfCalibration:
                 "told": _rounded(one.gained.share),
                 "level": one.level,
                 **_rate("wrong", one.wrong),
+                **_rate("shifts", one.shifts),
+                "planned_audits": one.right.n,
+                "planned": None if one.planned is None else _rounded(one.planned),
+                **_rate("right", one.right),
             }
 
     def to_dict(self) -> dict[str, Any]:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from nullgrad.analysis.classes import ESTIMABLE
+from nullgrad.analysis.families import holm
 from nullgrad.analysis.intervals import Interval, wilson
 from nullgrad.analysis.resampling import Change, Ints, percentile, share_intervals
+
+SUPPRESSED_LEVEL = 0.05
+"""Chance, at most, that any class of an audit is called suppressed though none is answered less often than before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +41,12 @@ class ClassAudit:
         recall: share of its examples that were answered so; None without examples.
         precision: share of its answers that are right; None where it was not answered before, or not after.
         rate: prediction rate, the share of all pairs answered so.
-        suppressed: recall falls, and its prediction rate falls below half its prior; never of a class that is not estimable.
-        fall_p: one-sided exact p that its predictions became fewer, by McNemar's test, whether or not it is suppressed; a suppressed
-            class with a large one may be chance.
+        suppressed: recall falls, its prediction rate falls below half its prior, and `fall_p_holm` says that the fall is no chance;
+            never of a class that is not estimable.
+        doubtful: the same but for `fall_p_holm`: among many classes some look so by chance, and a rare one may be so in truth.
+        fall_p: one-sided exact p that its predictions became fewer, by McNemar's test, whether or not it is suppressed.
+        fall_p_holm: the same, corrected after Holm over the estimable classes and after Bonferroni over the slots; None of a class
+            that is not estimable.
     """
 
     label: str
@@ -49,7 +57,9 @@ class ClassAudit:
     precision: Change | None
     rate: Change
     suppressed: bool
+    doubtful: bool
     fall_p: float
+    fall_p_holm: float | None
 
 
 def confusion(truth: Ints, answers: Ints, labels: tuple[str, ...]) -> Confusion:
@@ -68,6 +78,7 @@ def class_audits(
     stream: np.random.Generator,
     resamples: int,
     level: float,
+    slots: int = 1,
 ) -> tuple[ClassAudit, ...]:
     """One row per label in one slot.
 
@@ -76,6 +87,7 @@ def class_audits(
 
     Args:
         truth, before, after: numbers of labels, shape (pairs,), K for unparsed.
+        slots: of the answers, over all of which a suppressed class is a finding.
     """
     count, pairs = len(labels), len(truth)
     cells = _outcomes(truth, before, after, count)
@@ -90,9 +102,19 @@ def class_audits(
     recalls = share_intervals(of_class[:, 0, 1], of_class[:, 1, 0], n, stream, resamples, level)
     rates = share_intervals(gained, lost, np.full(count, pairs), stream, resamples, level)
     precisions = _precision_intervals(cells, stream, resamples, level)
+    falls = [_fall_p(int(one), int(other)) for one, other in zip(gained, lost, strict=True)]
+    corrected = _corrected(falls, n >= ESTIMABLE, slots)
     rows = []
     for k, label in enumerate(labels):
         estimable = bool(n[k] >= ESTIMABLE)
+        looks = bool(
+            estimable
+            and hits_after[k] < hits_before[k]
+            and given_after[k] < given_before[k]
+            and 2 * given_after[k] < n[k]
+        )
+        p = corrected[k]
+        told = p is not None and p <= SUPPRESSED_LEVEL
         rows.append(
             ClassAudit(
                 label,
@@ -106,13 +128,10 @@ def class_audits(
                     (hits_before[k], given_before[k]), (hits_after[k], given_after[k]), precisions[k], level
                 ),
                 _known_change((given_before[k], pairs), (given_after[k], pairs), rates[k], level),
-                bool(
-                    estimable
-                    and hits_after[k] < hits_before[k]
-                    and given_after[k] < given_before[k]
-                    and 2 * given_after[k] < n[k]
-                ),
-                _fall_p(int(gained[k]), int(lost[k])),
+                looks and told,
+                looks and not told,
+                falls[k],
+                p,
             )
         )
     return tuple(rows)
@@ -194,3 +213,13 @@ def _fall_p(gained: int, lost: int) -> float:
     from scipy.special import bdtrc
 
     return float(bdtrc(lost - 1, gained + lost, 0.5))
+
+
+def _corrected(falls: Sequence[float], estimable: Sequence[bool], slots: int) -> list[float | None]:
+    """`fall_p` as one of a family: Holm over the estimable classes, Bonferroni over the slots."""
+    own = iter(holm([p for p, counts in zip(falls, estimable, strict=True) if counts]))
+    found: list[float | None] = []
+    for counts in estimable:
+        p = next(own) if counts else None
+        found.append(min(1.0, slots * p) if isinstance(p, float) else None)
+    return found

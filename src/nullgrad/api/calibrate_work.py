@@ -11,12 +11,15 @@ import numpy as np
 
 from nullgrad.analysis.audit import Predictions, audit_predictions
 from nullgrad.analysis.calibration_battery import ARMS, Codes, battery, decide_all
-from nullgrad.analysis.calibration_decomposition import Audited, TruthOfPair, pair_truth
+from nullgrad.analysis.calibration_decomposition import Audited, TruthOfPair, pair_truth, planned_power
 from nullgrad.core.arms import SEED, parse_arm
 from nullgrad.core.draws import DrawPath
 from nullgrad.core.study import Design, Study
 from nullgrad.core.task import Example, Task
 from nullgrad.edges.sim import World, parse_world, sim_study, sim_task, simulate_study
+from nullgrad.edges.sim.messages import Batch
+from nullgrad.edges.sim.signal import SHARPNESS, chances
+from nullgrad.edges.sim.vocabulary import TOPICS
 
 Floats = Any
 """An array of shares."""
@@ -206,7 +209,37 @@ def _audited(world: World, seed: int, margin: float) -> Audited:
         resamples=AUDIT_RESAMPLES,
         seed=seed,
     )
-    return Audited(truth_of_pair(world, before, after), audit.verdict)
+    truth, parts = truth_of_pair(world, before, after), audit.decomposition
+    assert parts.accuracy.interval is not None and parts.biased is not None
+    # The interval is about the thresholds that were fitted; better information has to beat the best ones as well.
+    benchmark = (
+        best_shifted(world, before)
+        if truth.informs
+        else shifted(world, before, tuple(one / SHARPNESS for one in parts.biased.biases[0]))
+    )
+    gap = world.accuracy(after) - benchmark
+    widths = (parts.accuracy.interval, parts.biased.after_above.interval)
+    return Audited(truth, audit.verdict, planned_power(truth, gap, widths, margin))
+
+
+def shifted(world: World, prompt: str, biases: Sequence[float]) -> float:
+    """Exact accuracy of a prompt with one more bias for each label, in units of score, on the population."""
+    batch = Batch.population(world.size)
+    weights = np.array(world.prior)[batch.labels] / len(TOPICS)
+    chance = chances(world.scores(world.effect(prompt), batch) + np.array(biases), 1.0)
+    return float(weights @ chance[np.arange(len(batch)), batch.labels])
+
+
+@lru_cache(maxsize=64)
+def best_shifted(world: World, prompt: str) -> float:
+    """`shifted` at its best biases."""
+    from scipy.optimize import minimize
+
+    def lost(biases: Floats) -> float:
+        return -shifted(world, prompt, (0.0, *biases))
+
+    starts = [np.full(world.size - 1, start) for start in (-1.5, 0.0, 1.5)]
+    return max(-float(minimize(lost, start, method="Nelder-Mead").fun) for start in starts)
 
 
 def truth_of_pair(world: World, before: str, after: str) -> TruthOfPair:

@@ -151,7 +151,9 @@ def _classes(out: Printer, slot: Value, title: str) -> None:
         ("class", "n", "recall", "change (95 %)", "answered", *(("share", "precision") if wide else ())),
     )
     for one in shown:
-        mark = " (suppressed)" if one["suppressed"] else "" if one["estimable"] else " (not estimable)"
+        mark = "" if one["estimable"] else " (not estimable)"
+        if one["suppressed"] or one.get("doubtful"):
+            mark = " (suppressed)" if one["suppressed"] else " (suppressed?)"
         more = (percent(one["prior"]), change(one["precision"])) if wide else ()
         grid.add_row(
             one["label"] + mark,

@@ -278,8 +278,13 @@ def _decomposition(console: _Console, rows: Sequence[Value]) -> None:
     table = _table(
         f"Gain decomposition of final prompts against the seed prompt ({rows[0]['validation_examples']} validation and "
         f"{rows[0]['test_examples']} test examples)",
-        ("world", "audits", "truth", "verdicts", "wrong", "95 %", "declared", "gains told"),
+        ("world", "audits", "truth", "verdicts", "wrong", "95 %", "declared"),
         ("world", "truth", "verdicts"),
+    )
+    kinds = _table(
+        "Gains of the margin and more whose kind is named, beside the plan; audits that say shift",
+        ("world", "gains", "kind named", "95 %", "planned", "says shift", "95 %", "audits"),
+        ("world",),
     )
     for row in rows:
         table.add_row(
@@ -290,9 +295,25 @@ def _decomposition(console: _Console, rows: Sequence[Value]) -> None:
             _percent(row["wrong"]),
             _range(row, "wrong"),
             _percent(row["level"]),
-            f"{_percent(row['told'])} of {row['large_gains']}" if row["large_gains"] else "–",
+        )
+        due = row["planned"] is not None
+        kinds.add_row(
+            row["world"],
+            str(row["planned_audits"]),
+            _percent(row["right"]) if due else "–",
+            _range(row, "right") if due else "–",
+            _percent(row["planned"]) if due else "–",
+            _percent(row["shifts"]),
+            _range(row, "shifts"),
+            str(row["audits"]),
         )
     console.print(table)
+    console.line()
+    console.print(kinds)
+    console.line(
+        "Kinds: information (genuine, mixed), or a shift between classes (relabelling, threshold, prevalence).",
+        "dim",
+    )
 
 
 def _findings(console: _Console, report: Value) -> None:
@@ -326,12 +347,14 @@ def print_phantom(report: Value, stream: IO[str]) -> None:
         "bold yellow",
     )
     rows = report["tables"]["phantom"]
+    package = f" ({report['package']})" if report["package"] else ""
+    times = report["budget_unit"] == "calls per validation example"
     table = _table(
-        f"A/A test of {report['optimizer']}: gains in points over {rows[0]['runs']} runs",
+        f"A/A test of {report['optimizer']}{package}: gains in points over {rows[0]['runs']} runs",
         (
             "rho",
             "validation",
-            "steps",
+            "budget" if times else report["budget_unit"],
             "candidates",
             "claimed",
             "95 %",
@@ -346,7 +369,7 @@ def print_phantom(report: Value, stream: IO[str]) -> None:
         table.add_row(
             f"{row['rho']:g}",
             str(row["validation"]),
-            str(row["budget"]),
+            f"{row['budget']} x" if times else f"{row['budget']:,}",
             f"{row['candidates']:.3g}",
             Text(f"{row['claimed_points']:+.2f}", style="green" if row["under"] else "yellow"),
             _points(row, "claimed"),
@@ -359,6 +382,8 @@ def print_phantom(report: Value, stream: IO[str]) -> None:
     console.line(
         "rho: correlation of the answers of different prompts to one example; 0 is the worst case.", "dim"
     )
+    if times:
+        console.line("budget: calls that a run may make, as a multiple of the validation examples.", "dim")
     for line in recommendation(report):
         console.line(line)
 

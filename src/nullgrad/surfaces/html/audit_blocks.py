@@ -91,6 +91,7 @@ def _classes(slot: Mapping[str, Any]) -> list[dict[str, Any]]:
         recall, precision, rate = row["recall"] or {}, row["precision"] or {}, row["rate"] or {}
         low, high = recall.get("interval") or (None, None)
         remark = "" if row["estimable"] else "not estimable: too few examples"
+        remark = "perhaps suppressed, perhaps chance" if row.get("doubtful") else remark
         rows.append(
             {
                 "slot": slot["slot"] + 1, "label": row["label"], "n": row["n"], "prior": percent(row["prior"]),
