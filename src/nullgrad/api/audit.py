@@ -12,6 +12,7 @@ from typing import Any
 from nullgrad.analysis.audit_forecast import forecast_audit, main_test
 from nullgrad.analysis.audit_report import OUTSIDE_CURVE, AuditReport, analyse_audit
 from nullgrad.analysis.forecast import Forecast
+from nullgrad.api.audit_prompts import GivenPrompt, check_component, prompt_of_file
 from nullgrad.api.cast import Opener, check_sampling, make_cast
 from nullgrad.api.optimization import DEFAULT_LEDGER, Quiet, Spending, check_spending
 from nullgrad.core.audit_plan import REPEATS, TEST_AGAIN, AuditPlan
@@ -39,7 +40,7 @@ class Audit:
 
     Args:
         task: a loaded task, or what `load_task` takes.
-        before, after: the two prompts, as texts.
+        before, after: the two prompts, as texts; or a `Path`, read as the command reads a file: text, a result, a program.
         model: the generator, such as `openai/gpt-4o-mini` or `local:smollm2-135m`; or a `Model`.
         judge_model: of the scorer `judge`, the generator if None.
         base_url, endpoint_name, send_seed: as of `Optimization`.
@@ -60,7 +61,9 @@ class Audit:
         temperature, top_p, max_tokens: sent only if set.
         spending: the budget of this command.
         on_failure: `missing` or `suspend`.
-        names: where the prompts came from, for display.
+        names: where the prompts came from, for display; those of a `Path` are its own.
+        component: which prompt of a `Path` that holds several.
+        notes: what a reader of the report has to know of the prompts.
 
     Raises:
         UserError: anything that cannot be audited as asked.
@@ -69,8 +72,8 @@ class Audit:
     def __init__(
         self,
         task: Task | str | Path,
-        before: str,
-        after: str,
+        before: str | Path,
+        after: str | Path,
         *,
         model: str | Model,
         judge_model: str | Model | None = None,
@@ -96,6 +99,8 @@ class Audit:
         spending: Spending | None = None,
         on_failure: str = "missing",
         names: tuple[str, str] = ("before", "after"),
+        component: str | None = None,
+        notes: Sequence[str] = (),
     ) -> None:
         if concurrency < 1:
             raise UserError(f"--concurrency is {concurrency}.", _NOTHING, "Give 1 or more.")
@@ -112,7 +117,16 @@ class Audit:
         self._prior = _prior(prior, view.labels) if prior else None
         self._curve = _label(curve, view.labels) if curve is not None else None
         self._ordinal = ordinal
-        self._names = names
+        given = tuple(
+            prompt_of_file(one, side, self.task, component)
+            if isinstance(one, Path)
+            else GivenPrompt(name, one)
+            for one, side, name in ((before, "before", names[0]), (after, "after", names[1]))
+        )
+        check_component(component, *given)
+        self._names = (given[0].name, given[1].name)
+        said = dict.fromkeys((*self.task.notes, *notes, *given[0].notes, *given[1].notes))
+        self.task = replace(self.task, notes=tuple(said))
         self._asked: list[str] = []
         generator = self._named["generator"]
         if logprobs is not True and logprobs < 0:
@@ -125,8 +139,8 @@ class Audit:
             cast = replace(cast, generator=replace(cast.generator, logprobs=wanted))
         self.plan = AuditPlan(
             task=self.task,
-            before=before.strip(),
-            after=after.strip(),
+            before=given[0].text.strip(),
+            after=given[1].text.strip(),
             cast=cast,
             pack=load_pack("standard"),
             seed=seed,
@@ -289,7 +303,7 @@ def _prior(prior: Mapping[str, float], labels: tuple[str, ...]) -> dict[str, flo
 
 
 def audit(
-    task: Task | str | Path, before: str, after: str, *, model: str | Model, **options: Any
+    task: Task | str | Path, before: str | Path, after: str | Path, *, model: str | Model, **options: Any
 ) -> AuditReport:
     """Audit a change of prompt: class-wise, by its gain decomposition, its sections, rules and leaks; see `Audit`.
 
@@ -303,7 +317,7 @@ def audit(
 
 
 async def aaudit(
-    task: Task | str | Path, before: str, after: str, *, model: str | Model, **options: Any
+    task: Task | str | Path, before: str | Path, after: str | Path, *, model: str | Model, **options: Any
 ) -> AuditReport:
     """`audit` for callers that have an event loop."""
     ledger, observer = options.pop("ledger", None), options.pop("observer", None)

@@ -1,4 +1,4 @@
-"""The prompts of an audit as a user names them: a file, a recorded run, the task's own seed prompt."""
+"""The prompts of an audit as a user names them: a file of whichever kind, a recorded run, the task's own seed prompt."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from nullgrad.api.inventory import last_report
 from nullgrad.core.events import Reported
 from nullgrad.core.task import Task
 from nullgrad.edges.ledger import open_ledger
+from nullgrad.edges.prompt_files import read_prompt_file
 from nullgrad.errors import UserError
 
 SEED_WORD = "seed"
@@ -29,15 +30,21 @@ class GivenPrompt:
         name: where it came from.
         text: the prompt.
         seed, trial: of the recorded run whose draws found it; None of other prompts.
+        notes: what a reader of its audit has to know.
+        component: the part of a program that it is, "" where it is no part of one.
     """
 
     name: str
     text: str
     seed: int | None = None
     trial: int | None = None
+    notes: tuple[str, ...] = ()
+    component: str = ""
 
 
-def given_prompt(ref: str, which: Literal["before", "after"], task: Task, ledger: Path) -> GivenPrompt:
+def given_prompt(
+    ref: str, which: Literal["before", "after"], task: Task, ledger: Path, component: str | None = None
+) -> GivenPrompt:
     """The prompt that a text means.
 
     Args:
@@ -47,9 +54,10 @@ def given_prompt(ref: str, which: Literal["before", "after"], task: Task, ledger
         which: side of the audit.
         task: what it is for.
         ledger: where runs are kept.
+        component: which prompt of a file that holds several, such as a program of DSPy's.
 
     Raises:
-        UserError: there is no such file or run, or the run was of another task.
+        UserError: there is no such file or run, the run was of another task, or the file holds no prompt that can be told.
     """
     if ref == SEED_WORD:
         return GivenPrompt("the task's seed prompt", task.view.seed_prompt)
@@ -71,7 +79,40 @@ def given_prompt(ref: str, which: Literal["before", "after"], task: Task, ledger
             int(report["seed"]),
             int(report["trial"]),
         )
-    return GivenPrompt(Path(ref).name, _read(Path(ref), which))
+    return prompt_of_file(Path(ref), which, task, component)
+
+
+def prompt_of_file(
+    path: Path, which: Literal["before", "after"], task: Task, component: str | None = None
+) -> GivenPrompt:
+    """The prompt in a file; see `read_prompt_file`.
+
+    Raises:
+        UserError: it cannot be read, or it is the result of another task.
+    """
+    found = read_prompt_file(path, which, component)
+    if found.task and found.task != task.view.name:
+        raise UserError(
+            f"{path} is the result of optimizing a prompt of {found.task}, not of {task.view.name}.",
+            _NOTHING,
+            f"Give --{which} a result of this task, or the prompt alone in a file.",
+        )
+    return GivenPrompt(found.name, found.text, found.seed, found.trial, found.notes, found.component)
+
+
+def check_component(component: str | None, *given: GivenPrompt) -> None:
+    """Refuse a component that neither prompt is: the option would have done nothing.
+
+    Raises:
+        UserError: it is so.
+    """
+    if component is not None and all(one.component != component for one in given):
+        parts = ", ".join(one.component for one in given if one.component)
+        raise UserError(
+            f"Neither prompt is a component {component!r} of a program of GEPA's or DSPy's.",
+            _NOTHING,
+            f"Known: {parts}." if parts else "Leave out --component.",
+        )
 
 
 def best_recorded(task: Task, ledger: Path) -> GivenPrompt:
@@ -126,15 +167,3 @@ def _reports(ledger: Path) -> Iterator[tuple[str, Mapping[str, Any], Mapping[str
                     yield row.run, spec, json.loads(last)
     finally:
         book.close()
-
-
-def _read(path: Path, which: str) -> str:
-    hint = f"Give --{which} a file, run:ID, last, best or seed."
-    try:
-        return path.read_text("utf-8-sig").strip()
-    except FileNotFoundError:
-        raise UserError(f"There is no file {path} for --{which}.", _NOTHING, hint) from None
-    except UnicodeDecodeError:
-        raise UserError(f"{path} is no text in UTF-8.", _NOTHING, hint) from None
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror or error}.", _NOTHING, hint) from None

@@ -41,7 +41,7 @@ def paid_replies(
         name = names.get((one.role, one.model), "")
         # At the mean call: prices in tiers depend on the length of one, not on the sum.
         mean = Usage(round(one.prompt / max(1, one.replies)), round(one.completion / max(1, one.replies)))
-        price = prices.price(name, _address(one.model), mean) if name and not one.uncounted else None
+        price = prices.price(name, address_of(one.model), mean) if name and not one.uncounted else None
         found.append(
             {
                 "role": one.role, "model": name or "unknown", "replies": one.replies, "failed": one.failed,
@@ -66,7 +66,7 @@ def _names(report: Mapping[str, Any], casts: Mapping[str, Mapping[str, Any]]) ->
     return found
 
 
-def _address(identity: str) -> str:
+def address_of(identity: str) -> str:
     """Of an endpoint, where the model's identity says one."""
     try:
         value = json.loads(identity)

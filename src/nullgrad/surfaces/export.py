@@ -6,8 +6,6 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import yaml
-
 FORMATS = ("text", "json", "markdown", "promptfoo", "dspy")
 
 
@@ -109,25 +107,9 @@ def _fence(text: str) -> str:
 
 
 def _promptfoo(report: Mapping[str, Any], prompt: str) -> str:
-    """A promptfoo configuration: the prompt is a chat in JSON, whose variables promptfoo escapes itself."""
-    token = "\x00input\x00"
-    chat = json.dumps(_messages(report, prompt, token), ensure_ascii=False)
-    parts = chat.split(json.dumps(token)[1:-1])
-    raw = "{{input}}".join(_raw(part) for part in parts)
-    model = str(report["models"]["generator"])
-    provider = f"openai:chat:{model.removeprefix('openai/')}" if model.startswith("openai/") else model
-    value = {
-        "description": f"{report['task']}: prompt of nullgrad run {report['run']}",
-        "prompts": [{"label": "nullgrad", "raw": raw}],
-        "providers": [provider],
-        "tests": [{"vars": {"input": "Put an input here."}}],
-    }
-    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=10_000)
+    from nullgrad.api import promptfoo_config
 
-
-def _raw(text: str) -> str:
-    """Text that Nunjucks passes through as it is."""
-    return f"{{% raw %}}{text}{{% endraw %}}" if any(mark in text for mark in ("{{", "{%", "{#")) else text
+    return promptfoo_config(report, prompt)
 
 
 def _dspy(report: Mapping[str, Any], prompt: str) -> str:

@@ -23,13 +23,14 @@ PROMPT_SUFFIXES = (".md", ".txt")
     "--before",
     default="seed",
     show_default=True,
-    help="A file; run:ID or last (the seed prompt of a recorded optimization); seed (the task's seed prompt).",
+    help="A file, also one saved by GEPA or DSPy; run:ID or last (the seed prompt of a recorded optimization); seed (the task's seed prompt).",
 )
 @click.option(
     "--after",
     required=True,
-    help="A file; run:ID or last (the best prompt of a recorded optimization); best (of all recorded runs of the task).",
+    help="A file, also one saved by GEPA or DSPy; run:ID or last (the best prompt of a recorded optimization); best (of all recorded runs of the task).",
 )
+@click.option("--component", help="Which prompt of a saved program that has several.")
 @click.option(
     "--model",
     "-m",
@@ -119,7 +120,15 @@ def command(**options: Any) -> int:
     \b
     Exit codes: 0 done, 2 your mistake, 3 the endpoint's failure, 4 a budget reached, 130 interrupted.
     """
-    from nullgrad.api import DEFAULT_LEDGER, Audit, Spending, check_out, given_prompt, load_task
+    from nullgrad.api import (
+        DEFAULT_LEDGER,
+        Audit,
+        Spending,
+        check_component,
+        check_out,
+        given_prompt,
+        load_task,
+    )
     from nullgrad.surfaces.audit_text import print_audit
     from nullgrad.surfaces.commands.optimize import task_overrides
     from nullgrad.surfaces.interrupt import run_interruptibly
@@ -133,8 +142,10 @@ def command(**options: Any) -> int:
         check_minimize(minimize, options)
     ledger = options["ledger"] or DEFAULT_LEDGER
     task = load_task(options["task"], **task_overrides(options))
-    before = given_prompt(options["before"], "before", task, ledger)
-    after = given_prompt(options["after"], "after", task, ledger)
+    part = options["component"]
+    before = given_prompt(options["before"], "before", task, ledger, part)
+    after = given_prompt(options["after"], "after", task, ledger, part)
+    check_component(part, before, after)
     recorded = after if after.seed is not None else before
     more: dict[str, Any] = {}
     if options["shares"] is not None:
@@ -166,6 +177,7 @@ def command(**options: Any) -> int:
         spending=Spending(options["max_calls"], options["max_total_tokens"], options["max_usd"]),
         on_failure=options["on_failure"],
         names=(before.name, after.name),
+        notes=(*before.notes, *after.notes),
         **more,
     )
     forecast = job.forecast
@@ -177,7 +189,7 @@ def command(**options: Any) -> int:
         return 0
     if not options["quiet"]:
         print_forecast(forecast, job.price_date, sys.stderr)
-        for note in task.notes:
+        for note in job.task.notes:
             click.echo(f"note: {note}", err=True)
     progress = make_progress(forecast, quiet=options["quiet"])
     with progress:
