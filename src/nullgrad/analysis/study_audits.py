@@ -107,6 +107,11 @@ def study_audits(cells: Iterable[CellData], arms: Sequence[Arm]) -> tuple[ArmAud
 
 def _arm(view: TaskView, data: CellData, arm: Arm) -> list[ArmAudits]:
     found = [audit_trial(view, data, arm, number) for number in data.of_arm(arm)]
+    return count_audits(data.cell.name, arm.canonical, found)
+
+
+def count_audits(cell: str, arm: str, found: Sequence[PredictionAudit | str | None]) -> list[ArmAudits]:
+    """How often each verdict occurs among the audits of one arm's trials, as `audit_trial` gives them; [] for none."""
     audits = [one for one in found if isinstance(one, PredictionAudit)]
     counts: Counter[str] = Counter(one.verdict for one in audits)
     counts[UNCHANGED] = sum(one == UNCHANGED for one in found)
@@ -117,8 +122,8 @@ def _arm(view: TaskView, data: CellData, arm: Arm) -> list[ArmAudits]:
     shown = [verdict for verdict in (*VERDICTS, UNCHANGED) if counts[verdict]] + [TYPE]
     return [
         ArmAudits(
-            data.cell.name,
-            arm.canonical,
+            cell,
+            arm,
             verdict,
             counts[verdict],
             trials,

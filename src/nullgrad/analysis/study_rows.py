@@ -19,6 +19,7 @@ from nullgrad.core.events import TestScored
 from nullgrad.core.selection import KEEP, Row
 from nullgrad.core.study import Cell, Study
 from nullgrad.core.study_facts import Key, TrialFacts
+from nullgrad.core.task import UnparsedPolicy
 
 Rows = dict[int, Floats]
 """By trial number: one row of scores, NaN where missing."""
@@ -29,6 +30,23 @@ TRUE, SHOWN = "true", "shown"
 def as_row(scores: Row) -> Floats:
     """Scores with NaN where they are missing."""
     return np.array([np.nan if score is None else score for score in scores], dtype=np.float64)
+
+
+def reading_row(
+    scores: Row, answers: Sequence[str | None], policy: UnparsedPolicy, *, fill: bool = True
+) -> Floats:
+    """Scores of one reading of the test, NaN where missing.
+
+    Under the policy `exclude` an unparsed answer takes the mean of the others, so that the mean of the row is the
+    trial's score; without `fill` it is NaN.
+    """
+    row = as_row(scores)
+    if policy != "exclude" or not answers:
+        return row
+    excluded = ~np.isnan(row) & np.array([answer is None for answer in answers])
+    rest = row[~excluded & ~np.isnan(row)]
+    row[excluded] = rest.mean() if fill and len(rest) else np.nan
+    return row
 
 
 def matrix(rows: Rows, numbers: Sequence[int], width: int = 1) -> Floats:
@@ -125,13 +143,7 @@ class CellData:
 
     def reading(self, test: TestScored, fill: bool = True) -> Floats:
         """The row of one reading of the test."""
-        row = as_row(test.scores)
-        if self.cell.task.view.unparsed != "exclude" or not test.answers:
-            return row
-        excluded = ~np.isnan(row) & np.array([answer is None for answer in test.answers])
-        rest = row[~excluded & ~np.isnan(row)]
-        row[excluded] = rest.mean() if fill and len(rest) else np.nan
-        return row
+        return reading_row(test.scores, test.answers, self.cell.task.view.unparsed, fill=fill)
 
     def curve_rows(self, arm: Arm, step: int) -> Rows:
         """Test rows of the candidates after a step."""

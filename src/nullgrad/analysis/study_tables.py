@@ -31,7 +31,7 @@ def rounded(value: float) -> float:
     return round(value, PLACES) + 0.0
 
 
-class _Row:
+class TableRow:
     """A row being filled; what is not estimable leaves its reason."""
 
     def __init__(self, **values: Any) -> None:
@@ -103,7 +103,7 @@ def _simulated(result: StudyResult, model: str) -> bool:
 
 def contrast_row(one: StudyContrast) -> dict[str, Any]:
     """One contrast; the interval `low_points` to `high_points` is (i) on this split, `population_…` (ii)."""
-    row = _Row(
+    row = TableRow(
         cell=one.cell, task=one.task, model=one.model, family=one.family, name=one.name, kind=one.kind, role=one.role,
         first=one.first, second=one.second, on=one.on, labels=one.labels, family_size=one.size,
     )  # fmt: skip
@@ -176,7 +176,7 @@ def signature_rows(result: StudyResult) -> list[dict[str, Any]]:
 def _arms(result: StudyResult) -> list[dict[str, Any]]:
     found = []
     for one in result.arms:
-        row = _Row(cell=one.cell, arm=one.arm, declared=one.declared, started=one.started)
+        row = TableRow(cell=one.cell, arm=one.arm, declared=one.declared, started=one.started)
         row.over(one.over)
         row.values |= {
             "incomplete": one.incomplete,
@@ -212,7 +212,7 @@ def _trials(result: StudyResult) -> list[dict[str, Any]]:
 def _trajectory(result: StudyResult) -> list[dict[str, Any]]:
     found = []
     for one in result.trajectory:
-        row = _Row(cell=one.cell, arm=one.arm, measure=one.measure, unit=one.unit, at=one.at)
+        row = TableRow(cell=one.cell, arm=one.arm, measure=one.measure, unit=one.unit, at=one.at)
         row.over(one.over)
         found.append(row.done())
     return found
@@ -221,7 +221,7 @@ def _trajectory(result: StudyResult) -> list[dict[str, Any]]:
 def _diversity(result: StudyResult) -> list[dict[str, Any]]:
     found = []
     for one in result.diversity:
-        row = _Row(cell=one.cell, arm=one.arm, step=one.step, trials=one.trials)
+        row = TableRow(cell=one.cell, arm=one.arm, step=one.step, trials=one.trials)
         row.put("candidates", one.candidates)
         row.put("duplicates", one.duplicates)
         row.put("distance", one.distance)
@@ -251,7 +251,7 @@ def _verdicts(result: StudyResult) -> list[dict[str, Any]]:
 def _critic(result: StudyResult) -> list[dict[str, Any]]:
     found = []
     for one in result.critic:
-        row = _Row(cell=one.cell, arm=one.arm, by=one.by, at=one.at, judged=one.judged, missing=one.missing)
+        row = TableRow(cell=one.cell, arm=one.arm, by=one.by, at=one.at, judged=one.judged, missing=one.missing)
         row.over(one.agreement)
         row.put("judged_mean", one.judged_mean)
         row.put("true_mean", one.true_mean)
@@ -263,7 +263,7 @@ def _critic(result: StudyResult) -> list[dict[str, Any]]:
 def _best_of_k(result: StudyResult) -> list[dict[str, Any]]:
     found = []
     for one in result.best_of_k:
-        row = _Row(cell=one.cell, arm=one.arm, step=one.step, k=one.k)
+        row = TableRow(cell=one.cell, arm=one.arm, step=one.step, k=one.k)
         row.over(one.over)
         found.append(row.done())
     return found
@@ -272,7 +272,7 @@ def _best_of_k(result: StudyResult) -> list[dict[str, Any]]:
 def _selection(result: StudyResult) -> list[dict[str, Any]]:
     found = []
     for one in result.winners:
-        row = _Row(
+        row = TableRow(
             cell=one.cell, arm=one.arm, labels=one.labels, adaptive=one.adaptive, trials=one.trials,
             candidates=one.candidates,
         )  # fmt: skip
@@ -290,7 +290,7 @@ def _ladder(result: StudyResult) -> list[dict[str, Any]]:
     found = []
     for one in result.ladders:
         for step in one.ladder.steps:
-            row = _Row(
+            row = TableRow(
                 cell=one.cell, top=one.top, ingredient=step.ingredient, arm=step.arm, blocks=one.ladder.blocks
             )
             none = NotEstimable("the seed prompt" if step.effect is None else "no variance over blocks")

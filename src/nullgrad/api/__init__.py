@@ -8,7 +8,10 @@ from nullgrad.analysis.result import OptimizeResult
 from nullgrad.api.audit import Audit, aaudit, audit
 from nullgrad.api.audit_predictions import MISSING, PredictionAudit, Predictions, audit_predictions
 from nullgrad.api.audit_presets import audit_preset, audit_presets
-from nullgrad.api.audit_prompts import GivenPrompt, given_prompt
+from nullgrad.api.audit_prompts import GivenPrompt, check_component, given_prompt
+from nullgrad.api.compare import Compare, acompare, compare
+from nullgrad.api.compare_build import parse_settings
+from nullgrad.api.export import Exported, export_run, promptfoo_config
 from nullgrad.api.foreign import ForeignOptimization, arun_optimizer, run_optimizer
 from nullgrad.api.gateway import GatewayReport, GatewayServer, Serving
 from nullgrad.api.history import run_history
@@ -52,6 +55,8 @@ __all__ = [
     "MISSING",
     "Audit",
     "AuditReport",
+    "Compare",
+    "Exported",
     "Forecast",
     "ForeignOptimization",
     "ForeignResult",
@@ -71,6 +76,7 @@ __all__ = [
     "Spending",
     "Study",
     "aaudit",
+    "acompare",
     "aoptimize",
     "arun_optimizer",
     "audit",
@@ -79,7 +85,10 @@ __all__ = [
     "audit_presets",
     "calibrate_optimizer",
     "calibrate_self",
+    "check_component",
     "check_out",
+    "compare",
+    "export_run",
     "fetch_task",
     "fetch_weights",
     "given_models",
@@ -91,6 +100,8 @@ __all__ = [
     "open_rating",
     "open_view",
     "optimize",
+    "parse_settings",
+    "promptfoo_config",
     "rating_rows",
     "rating_summary",
     "read_report",

@@ -128,7 +128,7 @@ def last_report(
     ledger: Path,
     run: str | None = None,
     *,
-    verb: str = "optimize",
+    verb: str | tuple[str, ...] = "optimize",
     nothing: str = "There is nothing to export.",
 ) -> Mapping[str, Any]:
     """What a run reported, by its identity (or a beginning of it), or the last run's.
@@ -136,7 +136,7 @@ def last_report(
     Args:
         ledger: where runs are kept.
         run: identity or its beginning, None for the last that has reported.
-        verb: `optimize` or `study`: which kind of run.
+        verb: `optimize`, `study` or `compare`: which kind of run, or which of several.
         nothing: what follows for the command where none is found.
 
     Raises:
@@ -144,14 +144,15 @@ def last_report(
     """
     if not ledger.exists():
         raise UserError(f"There is no ledger at {ledger}.", nothing, "Give --ledger FILE, or a result file.")
-    command = _COMMANDS[verb]
+    verbs = (verb,) if isinstance(verb, str) else verb
+    command = " or ".join(_COMMANDS[one] for one in verbs)
     book = open_ledger(ledger, read_only=True)
     try:
         for row in reversed(book.runs()):
             if run is not None and not row.run.startswith(run):
                 continue
             own = str(json.loads(row.spec).get("verb", ""))
-            if own != verb:
+            if own not in verbs:
                 if run is not None:
                     raise UserError(
                         f"The run {row.run} was made by {_COMMANDS.get(own, 'another command')}.",
@@ -175,6 +176,7 @@ def last_report(
 _COMMANDS = {
     "optimize": "nullgrad optimize",
     "study": "nullgrad run",
+    "compare": "nullgrad compare",
     "audit": "nullgrad audit",
     "gateway": "nullgrad gateway",
     "foreign": "run_optimizer",
@@ -182,11 +184,12 @@ _COMMANDS = {
 _INSTEAD = {
     "optimize": ", or take nullgrad export, or nullgrad report --format html",
     "study": ", or take nullgrad report",
+    "compare": ", or take nullgrad report",
 }
 
 
 def study_report(which: str, ledger: Path) -> Mapping[str, Any]:
-    """What a study reported: of a result file, of a run by its identity (or a beginning of it), or of the `last` one.
+    """What a study or a comparison reported: of a result file, of a run by its identity (or a beginning of it), or of the `last` one.
 
     Raises:
         UserError: there is none.
@@ -196,18 +199,20 @@ def study_report(which: str, ledger: Path) -> Mapping[str, Any]:
     if which.endswith(".json") or path.is_file():
         try:
             value: Mapping[str, Any] = json.loads(path.read_text("utf-8-sig"))
-            _ = value["nullgrad"], value["study"], dict(value["tables"])
+            _ = value["nullgrad"], dict(value["tables"])
+            if "study" not in value:
+                _ = value["comparison"]
         except OSError as error:
             raise UserError(
                 f"{path} cannot be read: {error.strerror or error}.",
                 nothing,
-                "Give what nullgrad run --out wrote.",
+                "Give what nullgrad run --out or nullgrad compare --out wrote.",
             ) from None
         except (ValueError, KeyError, TypeError, RecursionError):
             raise UserError(
-                f"{path} is no result of nullgrad run.",
+                f"{path} is no result of nullgrad run or nullgrad compare.",
                 nothing,
-                "Give the file that nullgrad run --out wrote.",
+                "Give the file that nullgrad run --out or nullgrad compare --out wrote.",
             ) from None
         return value
-    return last_report(ledger, None if which == "last" else which, verb="study", nothing=nothing)
+    return last_report(ledger, None if which == "last" else which, verb=("study", "compare"), nothing=nothing)

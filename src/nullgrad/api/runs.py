@@ -15,7 +15,7 @@ from nullgrad.errors import UserError
 
 
 def read_run(which: str, ledger: Path) -> Mapping[str, Any]:
-    """What a study or an optimization reported: of a result file, a run's identity or its beginning, or the `last` of either.
+    """What a study, an optimization or a comparison reported: of a result file, a run's identity or its beginning, or the `last` of any.
 
     Raises:
         UserError: there is none.
@@ -40,11 +40,11 @@ def read_run(which: str, ledger: Path) -> Mapping[str, Any]:
     raise UserError(
         f"The ledger {ledger} holds {named}.",
         nothing,
-        "Run nullgrad optimize or nullgrad run to its end first.",
+        "Run nullgrad optimize, run or compare to its end first.",
     )
 
 
-VERBS = ("optimize", "study")
+VERBS = ("optimize", "study", "compare")
 """Kinds of runs that have a report."""
 
 

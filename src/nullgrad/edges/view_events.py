@@ -69,10 +69,13 @@ class EventFold:
                 value.get("task", {}).get("name", "")
             ]
             casts = [one["cast"] for one in value.get("cells", {}).values()] or [value.get("cast", {})]
-            models = sorted(
-                {player["model"] for cast in casts for player in cast.values() if player.get("model")}
-            )
-            name = value.get("name") or f"{value.get('arm', '')} on {', '.join(sorted(set(tasks)))}"
+            # Runs of foreign programs hold a model's identity where others hold who plays the role, and how.
+            played = [
+                one if isinstance(one, str) else one["model"] for cast in casts for one in cast.values()
+            ]
+            models = sorted({model for model in played if model})
+            what = value.get("arm") or value.get("optimizer") or value.get("verb", "")
+            name = value.get("name") or f"{what} on {', '.join(sorted(set(tasks)))}"
             self._index.execute(
                 "INSERT INTO runs (run, verb, name, created_at, last_at, models) VALUES (?,?,?,?,?,?) ON CONFLICT DO NOTHING",
                 (from_sql(run), value.get("verb", ""), name, created, created, json.dumps(models)),

@@ -26,9 +26,6 @@ from nullgrad.run.session import Session
 PASSED_ON = frozenset({400, 413, 415, 422})
 """Statuses of an endpoint that are passed on; with any other the client would try again, or blame its key."""
 
-SETTLING = 0.01
-"""Seconds between looks whether the calls of a trial that has ended are there."""
-
 
 class Desk:
     """Answers orders of foreign programs in a session.
@@ -62,6 +59,7 @@ class Desk:
         self._meters: dict[tuple[str, int], Meter] = {}
         self._closing: dict[tuple[str, int], asyncio.Event] = {}
         self._choices: dict[tuple[str, int], tuple[str, ...]] = {}
+        self._arrived = asyncio.Event()
         self._batch: list[tuple[Ask, Deliver]] = []
         self.broken: asyncio.Future[NullgradError] = asyncio.get_running_loop().create_future()
 
@@ -93,7 +91,11 @@ class Desk:
         """
         meter = self._meters[arm, trial]
         while meter.in_flight and not self.broken.done():
-            await asyncio.sleep(SETTLING)
+            self._arrived.clear()
+            arrival: asyncio.Future[Any] = asyncio.ensure_future(self._arrived.wait())
+            ends: list[asyncio.Future[Any]] = [arrival, self.broken]
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            arrival.cancel()
 
     def models(self, caller: Caller) -> tuple[str, ...]:
         """Names of the model that answers a caller: as the user wrote it, and as its endpoint knows it."""
@@ -174,6 +176,8 @@ class Desk:
         done: asyncio.Future[Reply | Failed] = loop.create_future()
 
         def deliver(answer: Reply | Failed | BaseException) -> None:
+            # Whoever is woken runs in a later turn of the loop, when the meter has been settled below.
+            self._arrived.set()
             if isinstance(answer, BaseException):
                 if charged:
                     meter.release()
@@ -270,6 +274,7 @@ class Desk:
             usage = next((one.usage for one in seen if isinstance(one, Reply)), None)
             with suppress(NullgradError):
                 meter.settle(usage, self._tally.dollars("judge", usage) if usage else None)
+            self._arrived.set()
         if isinstance(outcome, Failed):
             raise _failed(outcome)
         return outcome

@@ -19,7 +19,9 @@ COMMANDS = {
     "plan": "What a study will ask, cost and be able to tell.",
     "run": "Run or resume a study.",
     "report": "What a run found, as a page, pictures, tables, JSON, CSV or Parquet.",
+    "compare": "Optimizers of any make at one budget, with label controls and honest gains.",
     "calibrate": "Test an optimizer, or nullgrad itself, where the truth is known.",
+    "conformance": "Do the adapters of third-party optimizers do what they say?",
     "audit": "Is this prompt better, or has it learned the prior? Any two prompts.",
     "gateway": "An OpenAI-compatible server that meters, budgets and records any program.",
     "view": "A local page over a ledger: progress, prompts, every transcript.",
@@ -27,7 +29,7 @@ COMMANDS = {
     "tasks": "List tasks, fetch them from their publishers.",
     "models": "List models and prices, fetch local weights.",
     "init": "Write a task file for your data.",
-    "export": "Write an optimized prompt for other tools.",
+    "export": "An optimized prompt, or a run with its transcripts and figures, for other tools.",
     "verify": "Re-derive every hash and folded state of a ledger.",
 }
 

@@ -16,7 +16,7 @@ import click
     "--format",
     "form",
     type=click.Choice(["table", "json", "csv", "parquet", "html"]),
-    help="Of the report [default: table]. html is one page that needs no network, of a study or an optimization.",
+    help="Of the report [default: table]. html is one page that needs no network.",
 )
 @click.option(
     "--html", type=click.Path(path_type=Path), help="Write the page there [default: report-RUN.html]."
@@ -46,8 +46,8 @@ def command(
 ) -> None:
     """What a run found: by its identity (or a beginning of it), of the last one, or of a result file.
 
-    Nothing is asked and nothing computed: it is what the run reported, as it is kept in the ledger. Tables are of studies;
-    pages and pictures are of studies and optimizations, and show what the ledger knows of the prompts' lineage.
+    Nothing is asked and nothing computed: it is what the run reported, as it is kept in the ledger. Tables are of studies and comparisons;
+    so are pages and pictures, which are of optimizations as well and show what the ledger knows of the prompts' lineage.
     """
     form = "json" if as_json else form
     if form == "html" or html is not None or png is not None or svg is not None:
@@ -79,6 +79,7 @@ def _refuse_mixture(form: str | None, name: str | None) -> None:
 def _tables(run: str, form: str, name: str | None, ledger: Path | None, out: Path | None) -> None:
     from nullgrad.api import DEFAULT_LEDGER, check_out, study_report, write_out
     from nullgrad.errors import UserError
+    from nullgrad.surfaces.compare_text import print_comparison
     from nullgrad.surfaces.study_text import print_report
     from nullgrad.surfaces.tables import to_csv, to_parquet
 
@@ -87,12 +88,13 @@ def _tables(run: str, form: str, name: str | None, ledger: Path | None, out: Pat
     elif form == "parquet":
         raise UserError("Parquet is no text for a terminal.", "Nothing was written.", "Give --out FILE.")
     report = study_report(run, ledger or DEFAULT_LEDGER)
+    show = print_report if "study" in report else print_comparison
     if form == "table":
         if out is None:
-            print_report(report, sys.stdout, only=_known(report, name) if name else None)
+            show(report, sys.stdout, only=_known(report, name) if name else None)
         else:
             with click.open_file(str(out), "w", encoding="utf-8") as stream:
-                print_report(report, stream, only=_known(report, name) if name else None)
+                show(report, stream, only=_known(report, name) if name else None)
         return
     if form == "json":
         value: Any = report if name is None else report["tables"][_known(report, name)]

@@ -87,6 +87,24 @@ def of_study(report: Value) -> Headline:
     return Headline("", sentence, "no number yet", "", "no trial is complete", "unsure")
 
 
+def of_comparison(report: Value) -> Headline:
+    """What may be said of the best, and the sealed gain of the highest."""
+    found = report["crown"]
+    own = next((row for row in report["tables"]["entries"] if row["entry"] == found["highest"]), None)
+    if own is None:
+        return Headline("", str(found["text"]), "no number yet", "", "no block is complete", "unsure")
+    low, high = own["sealed_low_points"], own["sealed_high_points"]
+    return Headline(
+        "",
+        str(found["text"]),
+        f"{signed(own['sealed_points'])} points",
+        _ends(None if low is None else (low, high), 0.95),
+        f"mean gain of {own['optimizer']} over the seed prompt on {report['test_examples']} sealed test examples; picked "
+        "because it is the highest, so that it is over-stated on average",
+        "good" if found["best"] else "unsure",
+    )
+
+
 def _sentence(report: Value) -> str:
     verdicts = Counter(row["verdict"] for row in report["tables"]["verdicts"])
     if verdicts:

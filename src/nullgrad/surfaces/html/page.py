@@ -6,11 +6,12 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from nullgrad.surfaces.charts import Chart, Group, Table, optimize_charts, study_charts
+from nullgrad.surfaces.charts import Chart, Group, Table, comparison_charts, optimize_charts, study_charts
 from nullgrad.surfaces.charts.themes import CONFIG, THEMES
 from nullgrad.surfaces.html import assets
 from nullgrad.surfaces.html.blocks import Block, Section
-from nullgrad.surfaces.html.headline import of_optimization, of_study
+from nullgrad.surfaces.html.comparison_sections import comparison_sections
+from nullgrad.surfaces.html.headline import of_comparison, of_optimization, of_study
 from nullgrad.surfaces.html.optimize_sections import optimize_sections
 from nullgrad.surfaces.html.rating_section import rating_section
 from nullgrad.surfaces.html.scrub import scrubbed
@@ -19,13 +20,20 @@ from nullgrad.surfaces.html.study_sections import study_sections
 Value = Mapping[str, Any]
 
 
+def is_comparison(report: Value) -> bool:
+    """Whether a result is of a comparison of optimizers."""
+    return "comparison" in report
+
+
 def is_study(report: Value) -> bool:
-    """Whether a result is a study's; else it is an optimization's."""
-    return "tables" in report
+    """Whether a result is a study's; else it is a comparison's or an optimization's."""
+    return "tables" in report and not is_comparison(report)
 
 
 def report_charts(report: Value, history: Value | None = None) -> tuple[Group, ...]:
     """Every chart of a result, as the page draws them."""
+    if is_comparison(report):
+        return comparison_charts(report)
     return (study_charts if is_study(report) else optimize_charts)(report, history)
 
 
@@ -43,7 +51,10 @@ def build_page(report: Value, history: Value | None = None, ratings: Value | Non
     report, history = scrubbed(report), scrubbed(history)
     groups = report_charts(report, history)
     by_group = {group.about: group.charts for group in groups}
-    if is_study(report):
+    if is_comparison(report):
+        head, sections = of_comparison(report), comparison_sections(report, by_group)
+        kind, title = "Comparison", f"Optimizers on {report['comparison']}"
+    elif is_study(report):
         head, sections = of_study(report), study_sections(report, history, by_group)
         kind, title = "Study", str(report["study"])
     else:

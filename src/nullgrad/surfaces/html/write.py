@@ -13,7 +13,7 @@ from nullgrad.api import DEFAULT_LEDGER, rating_summary, read_run, run_history, 
 from nullgrad.errors import UserError
 from nullgrad.surfaces.charts.base import slug
 from nullgrad.surfaces.charts.render import picture
-from nullgrad.surfaces.html.page import build_page, report_charts
+from nullgrad.surfaces.html.page import build_page, is_comparison, report_charts
 from nullgrad.surfaces.html.scrub import scrubbed
 
 NOTHING = "Nothing was written."
@@ -45,7 +45,8 @@ def write_pictures(
         if place is not None and place.exists() and not place.is_dir():
             raise UserError(f"{place} is a file.", NOTHING, "Name a directory for the charts.")
     report = scrubbed(read_run(run, book))
-    history = scrubbed(run_history(report, book))
+    # Of a comparison nothing is folded: most of its trials are other programs', whose steps the ledger does not know.
+    history = None if is_comparison(report) else scrubbed(run_history(report, book))
     # Of a file the name of the run may be anything.
     name = slug(report["run"])
     ratings = _ratings(report, history, book) if page else None
