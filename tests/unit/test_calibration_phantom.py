@@ -146,7 +146,7 @@ def test_the_same_arguments_give_the_same_bytes() -> None:
 @pytest.mark.parametrize(
     ("arm", "said"),
     [
-        ("gepa", "'gepa' is no optimizer that calibrate knows. Nothing was run."),
+        ("sorcery", "'sorcery' is no optimizer that calibrate knows. Nothing was run."),
         ("gradeint/correct/naive", "Did you mean gradient?"),
         ("gradient/critic-binary/naive", "has a critic"),
         ("gradient/corect/naive", "is no evaluation"),

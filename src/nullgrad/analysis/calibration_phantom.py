@@ -116,6 +116,8 @@ class PhantomResult:
         test: fresh examples per run.
         seed: of the runs.
         selects: whether the optimizer chooses on validation at all.
+        unit: what budgets count: `steps`, `calls`, or `calls per validation example`.
+        package: of a third-party optimizer, with its release; "" for nullgrad's arms.
     """
 
     optimizer: str
@@ -127,6 +129,8 @@ class PhantomResult:
     test: int
     seed: int
     selects: bool
+    unit: str = "steps"
+    package: str = ""
 
     def tables(self) -> dict[str, list[dict[str, Any]]]:
         """Tidy tables; gains in points."""
@@ -179,6 +183,8 @@ class PhantomResult:
             "test_examples": self.test,
             "seed": self.seed,
             "selects_on_validation": self.selects,
+            "budget_unit": self.unit,
+            "package": self.package or None,
             "tables": self.tables(),
             "kept": [
                 {"rho": one.rho, "validation": examples, "budget": budget, "candidates": _rounded(candidates)}

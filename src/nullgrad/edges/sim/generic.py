@@ -1,90 +1,108 @@
-"""Optimizer requests that are none of nullgrad's own: another tool asks for a better instruction in its own words.
+"""A world as optimizer of another tool: what a request that is none of nullgrad's own finds, whatever its form.
 
-The path is small on purpose. It finds the current instruction between fences or tags or behind a marker, and returns it with
-what a proposal finds. It does not know which label belongs to which example unless a marker stands before it.
+Labels lead to rules where the request tells them of examples, or where prose of an earlier reply carries on what they
+led to. Where no label is told, it is guessed; where nothing is shown at all, a rule is found by luck.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
-from nullgrad.edges.sim.messages import check_class
-from nullgrad.edges.sim.mix import text_key
-from nullgrad.edges.sim.optimizer import leads_of
-from nullgrad.edges.sim.prompts import read_prompt
-from nullgrad.edges.sim.proposals import Update, luck_of, propose, shown_key
-from nullgrad.edges.sim.vocabulary import read_messages
+from nullgrad.edges.sim.forms import Sought
+from nullgrad.edges.sim.messages import check_class, read_message
+from nullgrad.edges.sim.mix import Luck, text_key
+from nullgrad.edges.sim.optimizer import change_of, leads_of
+from nullgrad.edges.sim.prompts import Parts, read_prompt
+from nullgrad.edges.sim.proposals import Lead, Update, luck_of, propose, shown_key
+from nullgrad.edges.sim.rules import HARMFUL, RIGHT, find_rules
+from nullgrad.edges.sim.vocabulary import TOPICS, Message
 from nullgrad.edges.sim.worlds import World
 
-_ASKS = re.compile(
-    r"\b(?:improv|rewrit|rephras|paraphras|reword|revis|refin|optimi[sz]|propos|generat|writ|creat|suggest|variat|mutat|crossover|better|new)"
-    r"\w*\b[^.!?\n]{0,120}\b(?:prompt|instruction)s?\b",
-    re.IGNORECASE,
-)
-_KEEPS = re.compile(
-    r"\b(?:paraphras|rephras|reword)\w*|keep(?:ing)? (?:its|the) (?:semantic )?meaning|semantic(?:ally)?[ -]\w*",
-    re.IGNORECASE,
-)
-_FENCE = re.compile(r"```[^\n]*\n(.*?)\n?```", re.DOTALL)
-_TAGGED = re.compile(
-    r"<(?P<tag>(?:current_?|initial_?|old_?)?(?:prompt|instructions?))>(.*?)</(?P=tag)>",
-    re.DOTALL | re.IGNORECASE,
-)
-_MARKED = re.compile(
-    r"(?:(?:current|basic|initial|old|existing|original|base)\W{1,3})?(?:prompt|instructions?)\W{0,3}:[ \t]*\n?(?P<text>.+?)(?:\n\s*\n|\Z)",
-    re.IGNORECASE | re.DOTALL,
-)
-_TARGET = re.compile(
-    r"(?:correct|expected|right|true|gold|reference|target)\b[^.\n]{0,30}?[:=]?\s*[\"'“`*]*(?P<label>[a-z]+)",
-    re.IGNORECASE,
-)
+BASE = "Decide what kind of message it is."
+"""What a new instruction begins from where the request shows none."""
+
+_TOPIC, _SIDE = 8, 9
 
 
-def asks_for_prompt(text: str) -> bool:
-    """Whether a request wants an instruction."""
-    return _ASKS.search(text) is not None
+def foreign_reply(world: World, sought: Sought, draw: int) -> str:
+    """The reply to a request that a form has read, `answer` excepted.
+
+    Raises:
+        UserError: a message is of a class that the world does not have.
+    """
+    messages: list[Message] = []
+    labels: list[int | None] = []
+    told_alone: list[int] = []
+    for text, told in sought.shown:
+        message, label = read_message(text), label_in(world, told)
+        if message is not None:
+            check_class(message, world.size, world.spec)
+            messages.append(message)
+            labels.append(label)
+        elif label is not None:
+            told_alone.append(label)
+    current = sought.prompt or BASE
+    keys = [shown_key(one.key, label) for one, label in zip(messages, labels, strict=True)]
+    keys += [text_key(one) for one in (sought.notes, *sought.others) if one.strip()]
+    luck = luck_of(world, "generic", text_key(current), keys, draw)
+    if sought.kind == "rewrite":
+        return sought.write(propose(world, read_prompt(current), "rewrite", luck).text)
+    carried = _carried(sought.notes)
+    leads = [*carried, *leads_of(world, messages, labels, luck)]
+    if sought.kind == "describe":
+        return sought.write(_prose(world, messages, labels, told_alone, leads))
+    update: Update = "gradient" if carried else "one-step"
+    start = _merged(world, current, sought.others)
+    return sought.write(propose(world, start, update, luck, leads or _lucky(world, luck)).text)
 
 
-def generic_reply(world: World, text: str, draw: int) -> str | None:
-    """A new instruction in the form that is asked for, None where no current one is found."""
-    current = _current(text)
-    if current is None:
-        return None
-    key = text_key(current)
-    if _KEEPS.search(text):
-        luck = luck_of(world, "generic", key, [], draw)
-        return _framed(propose(world, read_prompt(current), "rewrite", luck).text, text)
-    messages = read_messages(text)
-    for message in messages:
-        check_class(message, world.size, world.spec)
-    ends = [*(one.start for one in messages[1:]), len(text)]
-    labels = [_label(world, text[one.stop : end]) for one, end in zip(messages, ends, strict=False)]
-    shown = [shown_key(one.key, label) for one, label in zip(messages, labels, strict=True)]
-    luck = luck_of(world, "generic", key, shown, draw)
-    update: Update = "one-step" if messages else "improve"
-    leads = leads_of(world, messages, labels, luck)
-    return _framed(propose(world, read_prompt(current), update, luck, leads).text, text)
+def label_in(world: World, text: str) -> int | None:
+    """The place of the first of the world's labels in a text that tells one, None for none."""
+    found = re.search(rf"\b(?:{'|'.join(world.labels)})\b", text, re.IGNORECASE)
+    return world.labels.index(found[0].lower()) if found else None
 
 
-def _current(text: str) -> str | None:
-    for match in (*_FENCE.finditer(text), *_TAGGED.finditer(text)):
-        body = match[match.lastindex or 1].strip()
-        if len(body.split()) >= 2 and not read_messages(body):
-            return body
-    marked = _MARKED.search(text)
-    return marked["text"].strip() if marked and len(marked["text"].split()) >= 2 else None
+def _carried(notes: str) -> list[Lead]:
+    """The rules that earlier replies named, each once."""
+    named = (rule for rule, _, _ in find_rules(notes) if rule.kind not in ("note", "opener"))
+    return [(rule,) for rule in dict.fromkeys(named)]
 
 
-def _label(world: World, text: str) -> int | None:
-    """The label that stands behind a marker such as "correct answer:"."""
-    for match in _TARGET.finditer(text):
-        if match["label"].lower() in world.labels:
-            return world.labels.index(match["label"].lower())
-    return None
+def _lucky(world: World, luck: Luck) -> list[Lead]:
+    """Where nothing is shown: the rule of some topic, right or harmful by a coin, as for a label that is guessed."""
+    if "gradient" not in world.parts:
+        return []
+    rules = RIGHT if luck.uniform(_SIDE) < 0.5 else HARMFUL
+    return [(rules[luck.below(len(TOPICS), _TOPIC)],)]
 
 
-def _framed(prompt: str, text: str) -> str:
-    tags = re.findall(r"<(prompt|instruction|new_prompt|new_instruction)>", text, re.IGNORECASE)
-    if tags:
-        return f"<{tags[-1]}>{prompt}</{tags[-1]}>"
-    return f"```\n{prompt}\n```" if "```" in text else prompt
+def _merged(world: World, first: str, others: Sequence[str]) -> Parts:
+    """The first instruction with the rules of the others."""
+    merged = read_prompt(first)
+    for other in others:
+        for rule in read_prompt(other).rules:
+            if rule not in merged.rules:
+                merged = merged.having(rule, world.most_rules)
+    return merged
+
+
+def _prose(
+    world: World,
+    messages: Sequence[Message],
+    labels: Sequence[int | None],
+    told_alone: Sequence[int],
+    leads: Sequence[Lead],
+) -> str:
+    """What a later request reads: the rules found, the label that was told, or advice without content."""
+    if leads and any(leads):
+        return " ".join(dict.fromkeys(rule.sentence for one in leads for rule in one))
+    if messages:
+        said = (
+            change_of(world, one, label, label is not None)
+            for one, label in zip(messages, labels, strict=True)
+        )
+        return " ".join(dict.fromkeys(said))
+    if told_alone:
+        return f'It should say "{world.labels[told_alone[0]]}".'
+    return "Say more clearly what counts in a message."

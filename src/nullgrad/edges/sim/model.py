@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from nullgrad.core.chat import Reply, Request, TokenLogprob, Usage
-from nullgrad.edges.sim.generic import asks_for_prompt, generic_reply
+from nullgrad.edges.sim.forms import read_request
+from nullgrad.edges.sim.generic import foreign_reply
 from nullgrad.edges.sim.messages import check_class, find_message, rest_key, unreadable
 from nullgrad.edges.sim.mix import mix, uniform
 from nullgrad.edges.sim.optimizer import reply_to
@@ -66,17 +67,15 @@ class SimModel:
             return self._said(request, reply_to(self.world, asked, request.draw))
         if recognize(request.messages, any_value) is not None:
             raise unreadable(self.world.spec, request.messages[-1].content)
-        text = "\n".join(message.content for message in request.messages)
         place, message = find_message(request.messages)
-        if asks_for_prompt(text) and not _ends_with(request, place, message):
-            written = generic_reply(self.world, text, request.draw)
-            if written is not None:
-                return self._said(request, written)
+        sought = None if _ends_with(request, place, message) else read_request(request.messages)
+        if sought is not None and sought.kind != "answer":
+            return self._said(request, foreign_reply(self.world, sought, request.draw))
         if message is None:
             raise unreadable(self.world.spec, request.messages[-1].content if request.messages else "")
-        return self._forward(request, place, message)
+        return self._forward(request, place, message, sought.write if sought else str)
 
-    def _forward(self, request: Request, place: int, message: Message) -> Reply:
+    def _forward(self, request: Request, place: int, message: Message, write: Callable[[str], str]) -> Reply:
         world = self.world
         check_class(message, world.size, world.spec)
         prompt = "\n\n".join(
@@ -89,7 +88,7 @@ class SimModel:
         )
         scores = [one + more for one, more in zip(clean, noise, strict=True)]
         label = world.labels[scores.index(max(scores))]
-        return self._said(request, label, self._logprobs(scores, label) if request.logprobs else ())
+        return self._said(request, write(label), self._logprobs(scores, label) if request.logprobs else ())
 
     def _logprobs(self, scores: Sequence[float], label: str) -> tuple[TokenLogprob, ...]:
         """Of every label, as if each were one token."""

@@ -24,7 +24,7 @@ from nullgrad.errors import UserError
 WORLDS = PARTS
 """Names of the worlds; mixtures are written `gradient+prevalence`."""
 
-VERSION = 1
+VERSION = 2
 """Raised when a reply of any world changes."""
 
 MOST_RULES = 6

@@ -22,8 +22,20 @@ EVERY = 5.0
 @click.option("--self", "own", is_flag=True, help="Test nullgrad's verdicts in worlds whose truth is known.")
 @click.option("--validation", metavar="N,N,…", help="Validation examples to select on [default: 50,100,200].")
 @click.option("--rho", metavar="R,R,…", help="Correlation of prompts on one example [default: 0,0.5,0.9].")
-@click.option("--steps", metavar="N,N,…", help="Update steps [default: 1,5,10].")
-@click.option("--runs", type=int, help="Runs under each condition [default: 200].")
+@click.option("--steps", metavar="N,N,…", help="Update steps of an arm [default: 1,5,10].")
+@click.option(
+    "--budget",
+    metavar="Nx,…",
+    help="Of a third party: calls for each validation example, or without x calls [default: 20x].",
+)
+@click.option(
+    "--runs", type=int, help="Runs under each condition [default: 200, of a third party's optimizer 12]."
+)
+@click.option(
+    "--keep",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Of a third party: keep finished runs in this file, and go on from them.",
+)
 @click.option(
     "--size", help="Phantom gain to stay under [default: 1 point]; with --self ci or nightly [default: ci]."
 )
@@ -37,13 +49,15 @@ EVERY = 5.0
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
 @click.option("--quiet", is_flag=True, help="No progress.")
 def command(**options: Any) -> int:
-    """The A/A test of OPTIMIZER, one of nullgrad's arms: what it claims where no prompt has any effect.
+    """The A/A test of OPTIMIZER, an arm of nullgrad's or a third party's optimizer: what it claims where no prompt has
+    any effect.
 
     With --self nullgrad itself is tested: hundreds of simulated studies in worlds of known truth, and how often its
     verdicts are wrong, or silent.
 
     \b
     nullgrad calibrate gradient/correct/validated@3
+    nullgrad calibrate gepa --keep gepa.runs.jsonl
     nullgrad calibrate --self --size nightly
     Exit codes: 0 done, 1 (--self) a declared rate of error is exceeded, 2 your mistake.
     """
@@ -65,7 +79,7 @@ def command(**options: Any) -> int:
 
 
 _OF_SELF = ("studies", "alpha", "worlds", "full")
-_OF_OPTIMIZER = ("validation", "rho", "steps", "runs")
+_OF_OPTIMIZER = ("validation", "rho", "steps", "budget", "runs", "keep")
 
 
 def _check_options(options: dict[str, Any]) -> None:
@@ -79,6 +93,18 @@ def _check_options(options: dict[str, Any]) -> None:
                 f"--{option} has no meaning {'with' if options['own'] else 'without'} --self.",
                 "Nothing was run.",
                 "Leave it out.",
+            )
+    if options["own"]:
+        return
+    from nullgrad.api.calibrate_foreign import is_foreign
+
+    foreign = is_foreign(options["optimizer"])
+    for name in ("steps",) if foreign else ("budget", "keep"):
+        if options[name] is not None:
+            raise UserError(
+                f"--{name} has no meaning for {options['optimizer']}.",
+                "Nothing was run.",
+                "A third party's optimizer takes --budget and --keep, an arm of nullgrad's --steps.",
             )
 
 
@@ -109,6 +135,10 @@ def _optimizer(options: dict[str, Any]) -> int:
         more["rho"] = _numbers("--rho", options["rho"], float)
     if options["steps"] is not None:
         more["budgets"] = _numbers("--steps", options["steps"], int)
+    if options["budget"] is not None:
+        more["budgets"] = options["budget"]
+    if options["keep"] is not None:
+        more["keep"] = options["keep"]
     if options["runs"] is not None:
         more["runs"] = options["runs"]
     if options["size"] is not None:
