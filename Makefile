@@ -49,12 +49,13 @@ bench-peers: optimizers
 bench-demo: install
 	$(BIN)/python scripts/bench_demo.py
 
-# The third-party optimizers that the adapters were run with, in an environment of their own.
+# The third-party optimizers that the adapters were run with, in an environment of their own. The list is whole, so that nothing
+# else is looked for: xgboost, which Trace wants, would bring half a gigabyte for graphics processors.
 optimizers: $(PEERS)/.installed
 
 $(PEERS)/.installed: requirements/optimizers.txt
 	$(PYTHON) -m venv $(PEERS)
-	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/optimizers.txt
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements/optimizers.txt
 	touch $@
 
 # Fills docs/conformance.md and the transcripts of third-party optimizers with what the commands print today.

@@ -251,7 +251,9 @@ def _verdicts(result: StudyResult) -> list[dict[str, Any]]:
 def _critic(result: StudyResult) -> list[dict[str, Any]]:
     found = []
     for one in result.critic:
-        row = TableRow(cell=one.cell, arm=one.arm, by=one.by, at=one.at, judged=one.judged, missing=one.missing)
+        row = TableRow(
+            cell=one.cell, arm=one.arm, by=one.by, at=one.at, judged=one.judged, missing=one.missing
+        )
         row.over(one.agreement)
         row.put("judged_mean", one.judged_mean)
         row.put("true_mean", one.true_mean)
