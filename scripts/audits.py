@@ -22,8 +22,8 @@ from nullgrad.core.chat import Reply, Request
 from nullgrad.core.effects import Ask
 from nullgrad.core.forward import forward
 from nullgrad.core.task import Task
-from nullgrad.edges.ledger import open_ledger
-from nullgrad.edges.local import LocalModel
+from nullgrad.edges.ledger.store import open_ledger
+from nullgrad.edges.models.local import LocalModel
 from nullgrad.errors import CallError
 from nullgrad.ports import Ledger
 from nullgrad.surfaces.audit_text import print_audit

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from nullgrad.core.chat import Message, Reply, Request, Sampling, Usage
 from nullgrad.core.effects import About
-from nullgrad.edges.ledger import SqlLedger, open_ledger
-from nullgrad.edges.ledger_verify import verify
+from nullgrad.edges.ledger.store import SqlLedger, open_ledger
+from nullgrad.edges.ledger.verify import verify
 from nullgrad.ports import Record
 
 MODEL = "openai-compatible https://endpoint.example/v1 small-model-instruct"

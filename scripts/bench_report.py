@@ -17,7 +17,7 @@ from pathlib import Path
 
 import nullgrad
 from nullgrad.core.chat import Request
-from nullgrad.edges.script import ScriptModel
+from nullgrad.edges.models.script import ScriptModel
 
 ARMS = (
     "gradient/correct/naive", "gradient/wrong/naive", "gradient/none/naive", "one-step/correct/naive",

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from nullgrad.analysis.contrast import Contrast, Declared, contrast_family
-from nullgrad.analysis.permutation import RESAMPLES, independent_permutations, paired_permutations
+from nullgrad.analysis.stats.contrast import Contrast, Declared, contrast_family
+from nullgrad.analysis.stats.permutation import RESAMPLES, independent_permutations, paired_permutations
 
 CONTRASTS, TRIALS, FEWER = 60, 30, 5
 

@@ -35,7 +35,7 @@ from nullgrad.core.events import (
     TrialDone,
     TrialStarted,
 )
-from nullgrad.edges.ledger import open_ledger
+from nullgrad.edges.ledger.store import open_ledger
 from nullgrad.ports import Record
 from nullgrad.surfaces.web.guard import Guard, new_secret
 from nullgrad.surfaces.web.serve import bind

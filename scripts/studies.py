@@ -24,7 +24,7 @@ from typing import Any
 import yaml
 from audits import transcripts
 
-from nullgrad.analysis.published import TASKS, published
+from nullgrad.analysis.study.published import TASKS, published
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "measured.md"

@@ -17,8 +17,8 @@ import pytest
 from nullgrad.api import Compare, open_view, verify_ledger
 from nullgrad.core.arms import parse_arm
 from nullgrad.core.compare_entries import own_calls
-from nullgrad.edges.ledger import open_ledger
-from nullgrad.edges.taskfile import load_task
+from nullgrad.edges.ledger.store import open_ledger
+from nullgrad.edges.tasks.file import load_task
 from nullgrad.errors import UserError
 from nullgrad.surfaces.cli import run as command_line
 from tests.support.endpoint import Body, Endpoint, Faults, obliging

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nullgrad.analysis.conformance_report import ConformanceRow
+from nullgrad.analysis.calibration.conformance import ConformanceRow
 from nullgrad.api.conformance import conformance
 from nullgrad.core.conformance import CHECKS
 from nullgrad.edges.optimizers import FOLDER, KNOWN, Adapter

@@ -11,7 +11,7 @@ import pytest
 from nullgrad.api import verify_ledger
 from nullgrad.core.task import Task
 from nullgrad.edges.optimizers import adapter_of
-from nullgrad.edges.taskfile import load_task
+from nullgrad.edges.tasks.file import load_task
 from tests.support.dspy_runs import (
     LINE,
     NAMES,

@@ -14,7 +14,7 @@ import yaml
 import nullgrad
 from nullgrad.api import read_run
 from nullgrad.api.export_prompts import evaluated_prompts
-from nullgrad.edges.export_wandb import has_key
+from nullgrad.edges.export.wandb import has_key
 from nullgrad.errors import UserError
 from nullgrad.surfaces.cli import run
 from tests.support.ecosystem import run_with

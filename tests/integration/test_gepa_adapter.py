@@ -18,9 +18,9 @@ import pytest
 from nullgrad.api import run_optimizer, verify_ledger
 from nullgrad.core.events import ForeignDone
 from nullgrad.core.foreign import ForeignResult
-from nullgrad.edges.ledger import open_ledger
+from nullgrad.edges.ledger.store import open_ledger
 from nullgrad.edges.optimizers import FOLDER
-from nullgrad.edges.taskfile import load_task
+from nullgrad.edges.tasks.file import load_task
 from nullgrad.errors import UserError
 from tests.support.endpoint import Body, Endpoint, Faults
 from tests.support.peers import python_with

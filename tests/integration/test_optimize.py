@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import nullgrad
-from nullgrad.edges.models import open_model
+from nullgrad.edges.models.named import open_model
 from nullgrad.run.retry import RetryPolicy
 from nullgrad.surfaces.cli import run
 from tests.support.endpoint import MIXED, Endpoint, Faults

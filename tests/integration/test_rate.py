@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from nullgrad.analysis.agreement import agreement
+from nullgrad.analysis.stats.agreement import agreement
 from nullgrad.surfaces.cli import run as run_command
 from tests.support.browser import browser
 from tests.support.pages import Visitor, served, visiting

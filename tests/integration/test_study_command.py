@@ -15,7 +15,7 @@ import pytest
 
 import nullgrad
 from nullgrad.core.chat import Request
-from nullgrad.edges.script import ScriptModel
+from nullgrad.edges.models.script import ScriptModel
 from nullgrad.errors import UserError
 from nullgrad.run.retry import RetryPolicy
 from nullgrad.surfaces.cli import run

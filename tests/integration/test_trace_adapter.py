@@ -11,7 +11,7 @@ import pytest
 
 from nullgrad.api import verify_ledger
 from nullgrad.core.foreign import ForeignResult
-from nullgrad.edges.taskfile import load_task
+from nullgrad.edges.tasks.file import load_task
 from nullgrad.errors import UserError
 from tests.support.endpoint import Body, Endpoint, Faults
 from tests.support.optimizers import (

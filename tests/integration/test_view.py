@@ -17,7 +17,7 @@ import pytest
 from nullgrad.core.chat import Message, Reply, Request, Usage
 from nullgrad.core.effects import About
 from nullgrad.core.events import Proposed, StepDone, TrialStarted
-from nullgrad.edges.ledger import open_ledger
+from nullgrad.edges.ledger.store import open_ledger
 from nullgrad.ports import Record
 from nullgrad.surfaces.cli import run as run_command
 from tests.integration.test_study_command import STUDY

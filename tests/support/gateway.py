@@ -16,8 +16,8 @@ from nullgrad.core.chat import Reply, Request, Usage
 from nullgrad.core.foreign import Caller
 from nullgrad.core.foreign_budget import Allowance
 from nullgrad.core.task import TaskView
-from nullgrad.edges.gateway import Gateway
-from nullgrad.edges.ledger import SqlLedger, open_ledger
+from nullgrad.edges.gateway.server import Gateway
+from nullgrad.edges.ledger.store import SqlLedger, open_ledger
 from nullgrad.run.budget import Limits
 from nullgrad.run.foreign import Desk
 from nullgrad.run.foreign_tally import Tally

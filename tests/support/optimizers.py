@@ -10,7 +10,7 @@ from typing import Any
 from nullgrad.api import run_optimizer
 from nullgrad.core.foreign import ForeignResult
 from nullgrad.core.task import Task
-from nullgrad.edges.taskfile import load_task
+from nullgrad.edges.tasks.file import load_task
 from tests.support.endpoint import Body, Endpoint, Responder
 from tests.support.peers import python_with
 from tests.support.workload import write_task

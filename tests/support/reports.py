@@ -10,7 +10,7 @@ from typing import Any
 import nullgrad
 from nullgrad.api import read_run, run_history
 from nullgrad.core.chat import Request
-from nullgrad.edges.script import ScriptModel
+from nullgrad.edges.models.script import ScriptModel
 from tests.support.workload import write_task
 
 SCRIPT_TAG = "<script>document.title='owned'</script>"

@@ -11,9 +11,9 @@ from nullgrad.core.arms import parse_arm
 from nullgrad.core.chat import Request
 from nullgrad.core.setting import Cast, RoleModel
 from nullgrad.core.study import ArmPlan, Cell, Study
-from nullgrad.edges.ledger import open_ledger
+from nullgrad.edges.ledger.store import open_ledger
+from nullgrad.edges.models.script import ScriptModel
 from nullgrad.edges.packs import load_pack
-from nullgrad.edges.script import ScriptModel
 from nullgrad.ports import Model, Observer
 from nullgrad.run.budget import Limits
 from nullgrad.run.session import Session

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nullgrad.analysis.study import StudyResult, analyse_study
+from nullgrad.analysis.study.result import StudyResult, analyse_study
 from nullgrad.core.arms import SEED, Arm, parse_arm
 from nullgrad.core.candidate import Candidate
 from nullgrad.core.events import BatchRun, CandidateScored, Critiqued, TestScored

@@ -14,7 +14,7 @@ import pytest
 from nullgrad.core.chat import Failed, Message, Reply, Request, Usage
 from nullgrad.core.effects import About, Ask, Effect, ask, parallel
 from nullgrad.core.events import Event, TrialDone
-from nullgrad.edges.openai import OpenAIModel
+from nullgrad.edges.models.openai import OpenAIModel
 from nullgrad.errors import BudgetReached, CallError, EndpointError, LedgerError, UserError
 from nullgrad.ports import Record
 from nullgrad.run.ask import Asker

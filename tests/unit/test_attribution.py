@@ -11,7 +11,7 @@ from statistics import fmean
 import pytest
 from scipy import stats
 
-from nullgrad.analysis.attribution import FreePart, free_part, ladder_attribution
+from nullgrad.analysis.study.attribution import FreePart, free_part, ladder_attribution
 from nullgrad.core.arms import ladder, parse_arm, side_arms
 from nullgrad.core.events import CandidateScored
 from nullgrad.core.facts import Block

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import t
 
-from nullgrad.analysis.ablation import MOST_FLIPS, Ablation, analyse_ablation, effect_of
+from nullgrad.analysis.audit.ablation import MOST_FLIPS, Ablation, analyse_ablation, effect_of
 from nullgrad.core.audit import ablate
 from nullgrad.core.chat import Failed, Reply
 from nullgrad.core.effects import Ask

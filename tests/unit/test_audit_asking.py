@@ -13,8 +13,8 @@ from nullgrad.core.events import KINDS, AuditStarted, PromptRun, TestOpened, Tes
 from nullgrad.core.fresh_items import fresh_items, has_share, items_at
 from nullgrad.core.sections import cut
 from nullgrad.core.task import Example, Made
-from nullgrad.edges.ledger_fold import ScopeFold
-from nullgrad.edges.shipped import resolve_task
+from nullgrad.edges.ledger.fold import ScopeFold
+from nullgrad.edges.tasks.shipped import resolve_task
 from nullgrad.errors import UserError
 from tests.support.audits import AFTER, BEFORE, make_plan, noisy, obeying
 from tests.support.trials import Recorder, make_task, run

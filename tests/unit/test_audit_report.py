@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from nullgrad.analysis.audit_findings import crossings
-from nullgrad.analysis.audit_report import AuditReport, analyse_audit
+from nullgrad.analysis.audit.findings import crossings
+from nullgrad.analysis.audit.report import AuditReport, analyse_audit
 from nullgrad.core.audit import (
     AuditFacts,
     ablate,
@@ -27,7 +27,7 @@ from nullgrad.core.effects import Ask
 from nullgrad.core.facts import Spend
 from nullgrad.core.procedural import solve
 from nullgrad.core.scoring import make_scorer
-from nullgrad.edges.shipped import resolve_task
+from nullgrad.edges.tasks.shipped import resolve_task
 from nullgrad.surfaces.audit_text import print_audit
 from tests.support.audits import AFTER, make_plan, obeying
 from tests.support.trials import Recorder, make_task, reply, run

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from nullgrad.analysis.audit import MISSING
-from nullgrad.analysis.audit_rows import (
+from nullgrad.analysis.audit.predictions import MISSING
+from nullgrad.analysis.audit.rows import (
     AnswerPair,
     AnswerRow,
     answered_row,

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 from nullgrad import MISSING, PredictionAudit, audit_predictions
-from nullgrad.analysis.audit import PREVALENCE_TYPE
-from nullgrad.analysis.decomposition import Difference
-from nullgrad.analysis.estimate import NotEstimable
-from nullgrad.analysis.resampling import Change
+from nullgrad.analysis.audit.decomposition import Difference
+from nullgrad.analysis.audit.predictions import PREVALENCE_TYPE
+from nullgrad.analysis.stats.estimate import NotEstimable
+from nullgrad.analysis.stats.resampling import Change
 
 Table = Mapping[tuple[Any, Any, Any], int]
 """Examples by (truth, before, after)."""

@@ -11,17 +11,24 @@ import numpy as np
 import pytest
 
 from nullgrad import Predictions, audit_predictions
-from nullgrad.analysis.biasfit import LEAD, cross_shifted, fit_biases, shifted_answers
-from nullgrad.analysis.confusion import class_audits
-from nullgrad.analysis.information import (
+from nullgrad.analysis.audit.biasfit import LEAD, cross_shifted, fit_biases, shifted_answers
+from nullgrad.analysis.audit.confusion import class_audits
+from nullgrad.analysis.audit.information import (
     _tables_of_margins,
     _tables_of_shuffles,
     expected_information,
     information,
 )
-from nullgrad.analysis.intervals import mcnemar_exact, paired_proportions
-from nullgrad.analysis.relabelling import FOLDS, cross_relabelled, fit_relabelling, folds, relabel, right
-from nullgrad.analysis.resampling import class_cells, mean_intervals, recall_draws, share_intervals
+from nullgrad.analysis.audit.relabelling import (
+    FOLDS,
+    cross_relabelled,
+    fit_relabelling,
+    folds,
+    relabel,
+    right,
+)
+from nullgrad.analysis.stats.intervals import mcnemar_exact, paired_proportions
+from nullgrad.analysis.stats.resampling import class_cells, mean_intervals, recall_draws, share_intervals
 from nullgrad.errors import UserError
 
 RUNS = 150

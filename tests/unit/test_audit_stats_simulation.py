@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nullgrad.analysis.audit_input import Answers, Predictions, encode
-from nullgrad.analysis.audit_verdict import PREVALENCE_TYPE, decide
-from nullgrad.analysis.confusion import class_audits
-from nullgrad.analysis.decomposition import BiasBenchmark, Decomposition, Difference, decompose
-from nullgrad.analysis.intervals import Interval
-from nullgrad.analysis.relabelling import fit_relabelling, folds
-from nullgrad.analysis.resampling import Change
+from nullgrad.analysis.audit.confusion import class_audits
+from nullgrad.analysis.audit.decomposition import BiasBenchmark, Decomposition, Difference, decompose
+from nullgrad.analysis.audit.input import Answers, Predictions, encode
+from nullgrad.analysis.audit.relabelling import fit_relabelling, folds
+from nullgrad.analysis.audit.verdict import PREVALENCE_TYPE, decide
+from nullgrad.analysis.stats.intervals import Interval
+from nullgrad.analysis.stats.resampling import Change
 
 STUDIES = 1_000
 RUNS = 150

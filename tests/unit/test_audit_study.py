@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from scipy.stats import beta
 
-from nullgrad.analysis.study_audits import TYPE, UNCHANGED, VERDICTS, audit_trial
-from nullgrad.analysis.study_rows import CellData
+from nullgrad.analysis.study.audits import TYPE, UNCHANGED, VERDICTS, audit_trial
+from nullgrad.analysis.study.rows import CellData
 from nullgrad.core.arms import SEED, parse_arm
 from nullgrad.core.candidate import Candidate
 from nullgrad.core.events import CandidateScored, TestScored

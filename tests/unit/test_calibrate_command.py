@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nullgrad.analysis.calibration import TrueDifference, WorldRates, world_rates
-from nullgrad.analysis.calibration_battery import ARMS, battery
-from nullgrad.analysis.calibration_result import SelfCalibration
+from nullgrad.analysis.calibration.battery import ARMS, battery
+from nullgrad.analysis.calibration.rates import TrueDifference, WorldRates, world_rates
+from nullgrad.analysis.calibration.result import SelfCalibration
 from nullgrad.api.calibrate import calibrate_self
 from nullgrad.errors import UserError
 from nullgrad.surfaces.calibrate_text import print_self

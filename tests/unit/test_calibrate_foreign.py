@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nullgrad.analysis.calibration_phantom import PhantomRun
+from nullgrad.analysis.calibration.phantom import PhantomRun
 from nullgrad.api import calibrate_phantom
 from nullgrad.api.calibrate import calibrate_optimizer
 from nullgrad.api.calibrate_foreign import (

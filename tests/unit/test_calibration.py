@@ -7,7 +7,8 @@ from math import comb
 import numpy as np
 import pytest
 
-from nullgrad.analysis.calibration import (
+from nullgrad.analysis.calibration.battery import ARMS, VERDICTS, battery, decide_all, lines_of
+from nullgrad.analysis.calibration.rates import (
     Rate,
     TrueDifference,
     confidence,
@@ -16,10 +17,9 @@ from nullgrad.analysis.calibration import (
     true_difference,
     world_rates,
 )
-from nullgrad.analysis.calibration_battery import ARMS, VERDICTS, battery, decide_all, lines_of
-from nullgrad.analysis.estimate import NotEstimable
-from nullgrad.analysis.intervals import clopper_pearson
-from nullgrad.analysis.power import paired_power, welch_power
+from nullgrad.analysis.stats.estimate import NotEstimable
+from nullgrad.analysis.stats.intervals import clopper_pearson
+from nullgrad.analysis.stats.power import paired_power, welch_power
 from nullgrad.core.study import ContrastSpec, Study
 from tests.support.study_facts import EXAMPLES, a_contrast, a_study, a_trial, analysed, keyed
 

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from nullgrad.analysis.audit_verdict import PREVALENCE_TYPE
-from nullgrad.analysis.calibration import Rate
-from nullgrad.analysis.calibration_decomposition import (
+from nullgrad.analysis.audit.verdict import PREVALENCE_TYPE
+from nullgrad.analysis.calibration.decomposition import (
     Audited,
     TruthOfPair,
     decomposition_rates,
@@ -18,7 +17,8 @@ from nullgrad.analysis.calibration_decomposition import (
     told_kind,
     too_silent,
 )
-from nullgrad.analysis.intervals import Interval
+from nullgrad.analysis.calibration.rates import Rate
+from nullgrad.analysis.stats.intervals import Interval
 from nullgrad.api.calibrate_work import AuditJob, best_shifted, run_audits, truth_of_pair
 from nullgrad.edges.sim import parse_world, sim_task
 

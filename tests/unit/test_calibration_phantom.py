@@ -9,8 +9,8 @@ from math import sqrt
 import numpy as np
 import pytest
 
-from nullgrad.analysis.calibration import Rate
-from nullgrad.analysis.calibration_phantom import PhantomRun, advise, phantom_row
+from nullgrad.analysis.calibration.phantom import PhantomRun, advise, phantom_row
+from nullgrad.analysis.calibration.rates import Rate
 from nullgrad.api.calibrate import calibrate_optimizer
 from nullgrad.api.calibrate_optimizers import ArmOptimizer, Claim
 from nullgrad.core.task import Example, Task

@@ -221,7 +221,7 @@ def test_many_classes_are_cut_in_the_drawing_alone() -> None:
 
 
 def test_the_decomposition_of_an_audit() -> None:
-    from nullgrad.analysis.audit import audit_predictions
+    from nullgrad.analysis.audit.predictions import audit_predictions
 
     stream = np.random.default_rng(0)
     truth = stream.choice(["a", "b"], 200, p=[0.8, 0.2]).tolist()

@@ -8,7 +8,7 @@ from nullgrad.core.chat import Reply
 from nullgrad.core.prompt import Parsed, parse_prompt
 from nullgrad.core.words import PIECES, STAGES
 from nullgrad.edges.packs import load_pack
-from nullgrad.edges.shipped import shipped_tasks
+from nullgrad.edges.tasks.shipped import shipped_tasks
 
 PROPOSING = ("rewrite", "improve", "one-step", "gradient-update")
 VALUES = {

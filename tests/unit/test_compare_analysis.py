@@ -22,8 +22,8 @@ from nullgrad.analysis.comparison.families import (
     trials_needed,
 )
 from nullgrad.analysis.comparison.rows import CompareRows
-from nullgrad.analysis.estimate import NotEstimable
-from nullgrad.analysis.permutation import paired_permutations
+from nullgrad.analysis.stats.estimate import NotEstimable
+from nullgrad.analysis.stats.permutation import paired_permutations
 from nullgrad.core.candidate import Candidate
 from nullgrad.core.compare import Entry
 from nullgrad.core.foreign import Use
@@ -539,9 +539,10 @@ def verdicts_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without what is planned from the spread, and with few sign flips: neither decides anything, and both take long."""
     none = NotEstimable("left out")
     monkeypatch.setattr(
-        "nullgrad.analysis.contrast.paired_permutations", partial(paired_permutations, enumerate_up_to=1)
+        "nullgrad.analysis.stats.contrast.paired_permutations",
+        partial(paired_permutations, enumerate_up_to=1),
     )
-    monkeypatch.setattr("nullgrad.analysis.contrast._powers", lambda *_: (none, none, none))
+    monkeypatch.setattr("nullgrad.analysis.stats.contrast._powers", lambda *_: (none, none, none))
     monkeypatch.setattr("nullgrad.analysis.comparison.families._needed", lambda *_: none)
 
 

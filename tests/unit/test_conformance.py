@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from nullgrad.analysis.conformance_report import ConformanceReport, ConformanceRow
+from nullgrad.analysis.calibration.conformance import ConformanceReport, ConformanceRow
 from nullgrad.api.conformance import conformance
 from nullgrad.core import conformance as judge
 from nullgrad.core.candidate import Candidate

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from nullgrad.edges import choices
-from nullgrad.edges.datasets import read_rows
-from nullgrad.edges.hub import HubReference, read_hub_rows
+from nullgrad.edges.tasks import choices
+from nullgrad.edges.tasks.datasets import read_rows
+from nullgrad.edges.tasks.hub import HubReference, read_hub_rows
 from nullgrad.errors import UserError
 
 

@@ -15,7 +15,7 @@ import yaml
 from nullgrad.core.chat import Message, Sampling
 from nullgrad.core.scoring import make_scorer
 from nullgrad.core.task import LAYOUTS, Example, Layout, Task, UnparsedAnswer, layout
-from nullgrad.edges.export_promptfoo import CONFIG, MADE_BY, bare_config, chat_of, config_files, provider_of
+from nullgrad.edges.export.promptfoo import CONFIG, MADE_BY, bare_config, chat_of, config_files, provider_of
 from tests.support.trials import make_task
 
 LABELS = ("up", "down", "upside down")

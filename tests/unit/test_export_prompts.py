@@ -12,9 +12,9 @@ from nullgrad.api.export_prompts import evaluated_prompts, generator_of
 from nullgrad.core.chat import Failed, Reply, Request
 from nullgrad.core.events import TestScored
 from nullgrad.core.task import Scored, UnparsedAnswer
-from nullgrad.edges.export_values import EvaluatedPrompt
-from nullgrad.edges.ledger import open_ledger
-from nullgrad.edges.script import ScriptModel
+from nullgrad.edges.export.values import EvaluatedPrompt
+from nullgrad.edges.ledger.store import open_ledger
+from nullgrad.edges.models.script import ScriptModel
 from nullgrad.errors import UserError
 from tests.support.studies import oblige
 from tests.support.workload import write_task

@@ -13,10 +13,10 @@ from nullgrad.api import read_run
 from nullgrad.api.export_figures import usage
 from nullgrad.api.export_tracking import tracked_run
 from nullgrad.core.events import CandidateScored, StepDone, TestScored
-from nullgrad.edges.export_mlflow import _name
-from nullgrad.edges.export_values import TrackedRun
-from nullgrad.edges.ledger import open_ledger
-from nullgrad.edges.script import ScriptModel
+from nullgrad.edges.export.mlflow import _name
+from nullgrad.edges.export.values import TrackedRun
+from nullgrad.edges.ledger.store import open_ledger
+from nullgrad.edges.models.script import ScriptModel
 from tests.support.reports import study_run
 from tests.support.studies import oblige
 from tests.support.workload import write_task

@@ -9,8 +9,8 @@ from math import comb
 import pytest
 
 from nullgrad.analysis.gain import Gain, paired_gain, prompt_score
-from nullgrad.analysis.intervals import Interval
 from nullgrad.analysis.recommendation import recommend
+from nullgrad.analysis.stats.intervals import Interval
 from nullgrad.core.chat import Failed
 from nullgrad.core.facts import Tally
 from nullgrad.core.task import Scored, UnparsedAnswer

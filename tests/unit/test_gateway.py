@@ -17,8 +17,8 @@ from nullgrad.core.chat import Reply, Request, Usage
 from nullgrad.core.foreign import Caller
 from nullgrad.core.foreign_budget import Allowance
 from nullgrad.core.scoring import make_scorer
-from nullgrad.edges.gateway import check_host
-from nullgrad.edges.gateway_keys import read_keys, write_keys
+from nullgrad.edges.gateway.keys import read_keys, write_keys
+from nullgrad.edges.gateway.server import check_host
 from nullgrad.edges.packs import load_pack
 from nullgrad.errors import CallError, EndpointError, UserError
 from nullgrad.run.budget import Limits
@@ -321,7 +321,7 @@ def test_long_bodies_are_read_whole_in_parts_and_after_a_question(tmp_path: Path
 
 
 def test_a_body_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from nullgrad.edges import gateway as edge
+    from nullgrad.edges.gateway import server as edge
 
     monkeypatch.setattr(edge, "MOST_BYTES", 100)
 
@@ -335,7 +335,7 @@ def test_a_body_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_port_that_is_taken_is_one_clear_line(tmp_path: Path) -> None:
     async def run() -> None:
         async with opened(tmp_path) as gate:
-            from nullgrad.edges.gateway import Gateway
+            from nullgrad.edges.gateway.server import Gateway
 
             with pytest.raises(UserError, match="--port"):
                 await Gateway(gate.desk).start(port=gate.gateway.port)

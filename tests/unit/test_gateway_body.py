@@ -9,8 +9,8 @@ import pytest
 
 from nullgrad.core.chat import Message, Reply, Sampling, TokenLogprob, Usage
 from nullgrad.core.foreign import Order, Refused
-from nullgrad.edges.gateway_reply import completion, error_body, events
-from nullgrad.edges.gateway_request import Wanted, read_order
+from nullgrad.edges.gateway.reply import completion, error_body, events
+from nullgrad.edges.gateway.request import Wanted, read_order
 
 HI = [{"role": "user", "content": "hi"}]
 

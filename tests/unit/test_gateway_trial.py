@@ -91,7 +91,7 @@ def run(
             )
 
     result = asyncio.run(main())
-    from nullgrad.edges.ledger import open_ledger
+    from nullgrad.edges.ledger.store import open_ledger
 
     with open_ledger(folder / "ledger.db", read_only=True) as ledger:
         return result, list(ledger.events("run")), model

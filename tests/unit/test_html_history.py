@@ -12,7 +12,7 @@ import nullgrad
 from nullgrad.api import history, read_run, run_history
 from nullgrad.core.chat import Request
 from nullgrad.core.draws import DrawPath
-from nullgrad.edges.script import ScriptModel
+from nullgrad.edges.models.script import ScriptModel
 from nullgrad.errors import UserError
 from tests.support.workload import write_task
 

@@ -8,7 +8,7 @@ from math import comb
 import pytest
 from scipy import stats
 
-from nullgrad.analysis.intervals import (
+from nullgrad.analysis.stats.intervals import (
     detectable,
     mcnemar_exact,
     paired_proportions,

@@ -26,12 +26,12 @@ from nullgrad.core import events
 from nullgrad.core.chat import Failed, Message, Reply, Request, Sampling, TokenLogprob, Usage
 from nullgrad.core.effects import About
 from nullgrad.core.events import KINDS, Proposed, StepDone, TrialDone, TrialStarted
-from nullgrad.edges import ledger_schema
-from nullgrad.edges.ledger import SqlLedger, open_ledger
-from nullgrad.edges.ledger_codec import about_of, reply_row
-from nullgrad.edges.ledger_connect import connect, engine_of
-from nullgrad.edges.ledger_migrations import MIGRATIONS, migrate, require_known
-from nullgrad.edges.ledger_verify import verify
+from nullgrad.edges.ledger import schema as ledger_schema
+from nullgrad.edges.ledger.codec import about_of, reply_row
+from nullgrad.edges.ledger.connect import connect, engine_of
+from nullgrad.edges.ledger.migrations import MIGRATIONS, migrate, require_known
+from nullgrad.edges.ledger.store import SqlLedger, open_ledger
+from nullgrad.edges.ledger.verify import verify
 from nullgrad.errors import LedgerError
 from nullgrad.ports import Ledger, Record
 

@@ -29,10 +29,10 @@ from nullgrad.core.events import (
 from nullgrad.core.events import TestOpened as Opened
 from nullgrad.core.events import TestScored as Tested
 from nullgrad.core.trial import run_test, run_trial
-from nullgrad.edges.ledger import open_ledger
-from nullgrad.edges.ledger_fold import ScopeFold
-from nullgrad.edges.ledger_migrations import MIGRATIONS
-from nullgrad.edges.ledger_verify import Report, verify
+from nullgrad.edges.ledger.fold import ScopeFold
+from nullgrad.edges.ledger.migrations import MIGRATIONS
+from nullgrad.edges.ledger.store import open_ledger
+from nullgrad.edges.ledger.verify import Report, verify
 from nullgrad.errors import LedgerError
 from nullgrad.ports import Record
 
@@ -132,7 +132,7 @@ def test_a_ledger_in_use_is_verified_and_left_as_it_is(clean: Path, copy: Path) 
 def columns() -> list[tuple[str, str]]:
     """Every column of every table, from the schema itself."""
     with contextlib.closing(sqlite3.connect(":memory:")) as raw:
-        from nullgrad.edges.ledger_connect import engine_of
+        from nullgrad.edges.ledger.connect import engine_of
 
         with engine_of(raw, writes=True).connect() as connection, connection.begin():
             for migration in MIGRATIONS:

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 from nullgrad.core.chat import Message, Reply, Request, Sampling
-from nullgrad.edges import local, weights
-from nullgrad.edges.local import EngineSettings, LocalModel, grammar, local_models
-from nullgrad.edges.weights import encode_q8_0, fetch_weights, fetched, file_sha256, known_weights
+from nullgrad.edges.models import local, weights
+from nullgrad.edges.models.local import EngineSettings, LocalModel, grammar, local_models
+from nullgrad.edges.models.weights import encode_q8_0, fetch_weights, fetched, file_sha256, known_weights
 from nullgrad.errors import CallError, UserError
 
 SMALL = EngineSettings(slots=2, context=512)

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from nullgrad.core.chat import Message, Reply, Request, Sampling, Usage
-from nullgrad.edges.litellm_model import LiteLLMModel
-from nullgrad.edges.models import default_pack, list_models, open_model
-from nullgrad.edges.openai import OpenAIModel
-from nullgrad.edges.prices import price_table
-from nullgrad.edges.script import ScriptModel
+from nullgrad.edges.models.litellm_model import LiteLLMModel
+from nullgrad.edges.models.named import default_pack, list_models, open_model
+from nullgrad.edges.models.openai import OpenAIModel
+from nullgrad.edges.models.prices import price_table
+from nullgrad.edges.models.script import ScriptModel
 from nullgrad.errors import CallError, EndpointError, NullgradError, UserError
 
 

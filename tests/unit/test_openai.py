@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from nullgrad.core.chat import Message, Reply, Request, Sampling, Usage
-from nullgrad.edges.openai import OpenAIModel, _retry_after, read_reply, refused_parameter
+from nullgrad.edges.models.openai import OpenAIModel, _retry_after, read_reply, refused_parameter
 from nullgrad.errors import CallError, EndpointError, UserError
 from tests.support.endpoint import Body, Endpoint, Faults, Refusal
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from nullgrad.analysis.published import published
+from nullgrad.analysis.study.published import published
 from nullgrad.api.study_build import build_study
 from nullgrad.core.arms import parse_arm
 from nullgrad.core.study import Study
-from nullgrad.edges.script import ScriptModel
-from nullgrad.edges.studyfile import (
+from nullgrad.edges.models.script import ScriptModel
+from nullgrad.edges.study.file import (
     list_presets,
     load_preset,
     load_study,
@@ -23,7 +23,7 @@ from nullgrad.edges.studyfile import (
     study_schema,
     with_tasks,
 )
-from nullgrad.edges.studyspec import StudySpec
+from nullgrad.edges.study.spec import StudySpec
 from nullgrad.errors import UserError
 
 PAPER_TASKS = ["gpqa/diamond", "bbeh/web_of_lies", "bbeh/multistep_arithmetic"]

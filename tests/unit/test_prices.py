@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from nullgrad.core.chat import Usage
-from nullgrad.edges.prices import Prices, price_table
+from nullgrad.edges.models.prices import Prices, price_table
 
 OFFICIAL = "https://api.openai.com/v1"
 SMALL = "openai/gpt-4o-mini"

@@ -17,7 +17,7 @@ from nullgrad.core import procedural
 from nullgrad.core.procedural import multistep_arithmetic, truth, web_of_lies
 from nullgrad.core.procedural.dials import flags
 from nullgrad.core.procedural.truth import Statement, forced
-from nullgrad.edges.shipped import resolve_task
+from nullgrad.edges.tasks.shipped import resolve_task
 from nullgrad.errors import UserError
 from tests.support.shared import needs_shared, shared
 

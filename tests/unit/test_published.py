@@ -7,7 +7,7 @@ from importlib import resources
 import pytest
 import yaml
 
-from nullgrad.analysis.published import PUBLISHED, TASKS, published, published_text
+from nullgrad.analysis.study.published import PUBLISHED, TASKS, published, published_text
 
 WOL = "bbeh/web_of_lies"
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from nullgrad.edges import publishers
-from nullgrad.edges.publisher_tasks import load_named
-from nullgrad.edges.publishers import fetch_task, is_fetched, published_names, task_directory
+from nullgrad.edges.tasks import publishers
+from nullgrad.edges.tasks.publisher_tasks import load_named
+from nullgrad.edges.tasks.publishers import fetch_task, is_fetched, published_names, task_directory
 from nullgrad.errors import EndpointError, NullgradError
 from tests.support.publisher import Publisher, publisher
 from tests.support.shared import needs_shared, shared

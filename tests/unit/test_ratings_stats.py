@@ -8,10 +8,10 @@ from math import comb
 import numpy as np
 import pytest
 
-from nullgrad.analysis.agreement import agreement
-from nullgrad.analysis.estimate import NotEstimable
-from nullgrad.analysis.intervals import Interval
 from nullgrad.analysis.ratings import Comparison, bradley_terry, kinds_test, mean_ratings
+from nullgrad.analysis.stats.agreement import agreement
+from nullgrad.analysis.stats.estimate import NotEstimable
+from nullgrad.analysis.stats.intervals import Interval
 
 N = None
 KRIPPENDORFF = (

@@ -13,8 +13,8 @@ from nullgrad.core.arms import SEED, parse_arm
 from nullgrad.core.chat import Reply, Request
 from nullgrad.core.events import Event, TestOpened, TestScored, TrialDone
 from nullgrad.core.study_facts import Key, TrialFacts, fold_trials
-from nullgrad.edges.ledger import open_ledger
-from nullgrad.edges.script import ScriptModel
+from nullgrad.edges.ledger.store import open_ledger
+from nullgrad.edges.models.script import ScriptModel
 from nullgrad.errors import CallError, EndpointError
 from nullgrad.run.budget import Limits
 from nullgrad.run.session import Session

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from nullgrad.core.chat import Message, Reply, Request
-from nullgrad.edges.script import ScriptModel, load_script
+from nullgrad.edges.models.script import ScriptModel, load_script
 from nullgrad.errors import UserError
 
 

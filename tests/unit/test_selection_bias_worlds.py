@@ -9,7 +9,7 @@ import pytest
 
 from nullgrad.analysis.selection_bias import SelectionBias, selection_bias
 from nullgrad.analysis.selection_report import first_rows
-from nullgrad.analysis.study_rows import as_row
+from nullgrad.analysis.study.rows import as_row
 from nullgrad.core.arms import parse_arm
 from nullgrad.edges.sim import WORLDS, parse_world, sim_study, sim_task, simulate_study
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from nullgrad.edges.shipped import list_tasks, resolve_task, scaffold_task, shipped_tasks
-from nullgrad.edges.taskfile import load_task
+from nullgrad.edges.tasks.file import load_task
+from nullgrad.edges.tasks.shipped import list_tasks, resolve_task, scaffold_task, shipped_tasks
 from nullgrad.errors import UserError
 
 

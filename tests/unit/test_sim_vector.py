@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from nullgrad.analysis.study import analyse_study
+from nullgrad.analysis.study.result import analyse_study
 from nullgrad.core.arms import parse_arm
 from nullgrad.core.draws import DrawPath
 from nullgrad.core.facts import Spend
 from nullgrad.core.setting import RoleModel
 from nullgrad.core.study import ContrastSpec
-from nullgrad.edges.script import ScriptModel
+from nullgrad.edges.models.script import ScriptModel
 from nullgrad.edges.sim import SimModel, parse_world, sim_study, sim_task, simulate_study
 from nullgrad.edges.sim.space import Space
 from nullgrad.edges.sim.splits import Draws

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nullgrad.analysis.verdicts import INVERTED, PREDICTIONS
+from nullgrad.analysis.study.verdicts import INVERTED, PREDICTIONS
 from nullgrad.core.arms import parse_arm
-from nullgrad.edges.models import FORMS, default_pack, list_models, open_model
-from nullgrad.edges.shipped import list_tasks, resolve_task
+from nullgrad.edges.models.named import FORMS, default_pack, list_models, open_model
 from nullgrad.edges.sim import (
     BATTERY,
     TRUTHS,
@@ -31,6 +30,7 @@ from nullgrad.edges.sim.predictions import BY_STEP
 from nullgrad.edges.sim.rules import about_label
 from nullgrad.edges.sim.task import SEED_PROMPT
 from nullgrad.edges.sim.vocabulary import read_messages
+from nullgrad.edges.tasks.shipped import list_tasks, resolve_task
 from nullgrad.errors import UserError
 
 

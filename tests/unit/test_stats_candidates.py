@@ -8,7 +8,9 @@ from itertools import combinations, permutations
 import numpy as np
 import pytest
 
-from nullgrad.analysis.diversity import (
+from nullgrad.analysis.selection_bias import SelectionBias, selection_bias
+from nullgrad.analysis.stats.estimate import NotEstimable
+from nullgrad.analysis.study.diversity import (
     BestOf,
     best_of,
     diversity,
@@ -16,8 +18,6 @@ from nullgrad.analysis.diversity import (
     token_distance,
     tokens,
 )
-from nullgrad.analysis.estimate import NotEstimable
-from nullgrad.analysis.selection_bias import SelectionBias, selection_bias
 
 
 def recursive_levenshtein(one: tuple[str, ...], two: tuple[str, ...]) -> int:

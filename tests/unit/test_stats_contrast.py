@@ -11,13 +11,20 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from nullgrad.analysis.contrast import OPPOSITE, Contrast, ContrastResult, Declared, contrast_family, decided
-from nullgrad.analysis.differences import DifferenceInterval, difference_interval
-from nullgrad.analysis.effects import hedges_g
-from nullgrad.analysis.equivalence import equality_chance_paired
-from nullgrad.analysis.estimate import Design, NotEstimable
-from nullgrad.analysis.intervals import Interval
-from nullgrad.analysis.power import paired_power
+from nullgrad.analysis.stats.contrast import (
+    OPPOSITE,
+    Contrast,
+    ContrastResult,
+    Declared,
+    contrast_family,
+    decided,
+)
+from nullgrad.analysis.stats.differences import DifferenceInterval, difference_interval
+from nullgrad.analysis.stats.effects import hedges_g
+from nullgrad.analysis.stats.equivalence import equality_chance_paired
+from nullgrad.analysis.stats.estimate import Design, NotEstimable
+from nullgrad.analysis.stats.intervals import Interval
+from nullgrad.analysis.stats.power import paired_power
 
 STUDIES = 2_000
 

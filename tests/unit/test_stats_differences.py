@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from nullgrad.analysis.differences import DifferenceInterval, difference_interval, population_interval
-from nullgrad.analysis.estimate import Design, NotEstimable
+from nullgrad.analysis.stats.differences import DifferenceInterval, difference_interval, population_interval
+from nullgrad.analysis.stats.estimate import Design, NotEstimable
 
 STUDIES = 2_000
 

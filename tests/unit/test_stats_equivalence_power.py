@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from nullgrad.analysis.equivalence import (
+from nullgrad.analysis.stats.equivalence import (
     Equivalence,
     equality_chance,
     equality_chance_paired,
@@ -16,8 +16,8 @@ from nullgrad.analysis.equivalence import (
     equivalence,
     standard_error,
 )
-from nullgrad.analysis.estimate import Design, NotEstimable
-from nullgrad.analysis.power import (
+from nullgrad.analysis.stats.estimate import Design, NotEstimable
+from nullgrad.analysis.stats.power import (
     detectable_paired,
     detectable_welch,
     paired_power,
@@ -64,7 +64,7 @@ def test_tost_is_two_of_scipys_t_tests(design: Design) -> None:
 
 
 def test_tost_is_the_interval_inside_the_margin() -> None:
-    from nullgrad.analysis.differences import DifferenceInterval, difference_interval
+    from nullgrad.analysis.stats.differences import DifferenceInterval, difference_interval
 
     stream = np.random.default_rng(2)
     agreed = []

@@ -7,9 +7,9 @@ from math import gamma, pi, sqrt
 import numpy as np
 import pytest
 
-from nullgrad.analysis.effects import hedges_g, points, small_sample_correction
-from nullgrad.analysis.estimate import NotEstimable
-from nullgrad.analysis.families import bonferroni, holm
+from nullgrad.analysis.stats.effects import hedges_g, points, small_sample_correction
+from nullgrad.analysis.stats.estimate import NotEstimable
+from nullgrad.analysis.stats.families import bonferroni, holm
 
 MOVIES = [9, 7, 8, 9, 8, 9, 9, 10, 9, 9], [9, 6, 7, 8, 7, 9, 8, 8, 8, 7]
 """Lakens (2013), table 1."""

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from nullgrad.analysis.estimate import NotEstimable
-from nullgrad.analysis.permutation import (
+from nullgrad.analysis.stats.estimate import NotEstimable
+from nullgrad.analysis.stats.permutation import (
     attainable_p,
     enumerated_size,
     independent_permutation,

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from nullgrad.analysis.differences import DifferenceInterval
-from nullgrad.analysis.permutation import paired_permutations
-from nullgrad.analysis.sequential import at_look, declared_looks, spending
+from nullgrad.analysis.stats.differences import DifferenceInterval
+from nullgrad.analysis.stats.permutation import paired_permutations
+from nullgrad.analysis.stats.sequential import at_look, declared_looks, spending
 
 
 def test_boundaries_against_ldbounds() -> None:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from nullgrad.analysis.estimate import NotEstimable
-from nullgrad.analysis.trend import Trend, kendall_trend
+from nullgrad.analysis.stats.estimate import NotEstimable
+from nullgrad.analysis.stats.trend import Trend, kendall_trend
 
 
 @pytest.mark.parametrize("seed", range(8))

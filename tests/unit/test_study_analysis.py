@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from nullgrad.analysis.estimate import NotEstimable
-from nullgrad.analysis.intervals import Interval
-from nullgrad.analysis.study import StudyResult
-from nullgrad.analysis.study_contrasts import StudyContrast
-from nullgrad.analysis.study_look import make_look
+from nullgrad.analysis.stats.estimate import NotEstimable
+from nullgrad.analysis.stats.intervals import Interval
+from nullgrad.analysis.study.contrasts import StudyContrast
+from nullgrad.analysis.study.look import make_look
+from nullgrad.analysis.study.result import StudyResult
 from nullgrad.core.arms import parse_arm
 from nullgrad.core.study import ContrastSpec
 from nullgrad.errors import UserError

@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from nullgrad.analysis.estimate import NotEstimable
-from nullgrad.analysis.power import paired_power, welch_power
-from nullgrad.analysis.study_plan import StudyPlan, plan_study
-from nullgrad.analysis.trend import kendall_trend
+from nullgrad.analysis.stats.estimate import NotEstimable
+from nullgrad.analysis.stats.power import paired_power, welch_power
+from nullgrad.analysis.stats.trend import kendall_trend
+from nullgrad.analysis.study.plan import StudyPlan, plan_study
 from nullgrad.core.arms import parse_arm
 from nullgrad.core.chat import Request, Usage
 from nullgrad.core.study import ContrastSpec, Study
-from nullgrad.edges.script import ScriptModel
+from nullgrad.edges.models.script import ScriptModel
 from nullgrad.errors import UserError
 from tests.support.studies import carry_out, oblige, study_over
 from tests.support.study_facts import a_contrast, a_study, within

@@ -12,8 +12,8 @@ import yaml
 
 from nullgrad.api.study_build import build_study, given_models
 from nullgrad.core.arms import parse_arm
-from nullgrad.edges.script import ScriptModel
-from nullgrad.edges.studyfile import (
+from nullgrad.edges.models.script import ScriptModel
+from nullgrad.edges.study.file import (
     cap_steps,
     cap_trials,
     load_preset,
@@ -23,7 +23,7 @@ from nullgrad.edges.studyfile import (
     study_schema,
     with_tasks,
 )
-from nullgrad.edges.studyspec import SamplingEntry, StudySpec
+from nullgrad.edges.study.spec import SamplingEntry, StudySpec
 from nullgrad.errors import UserError
 
 YAML = """\

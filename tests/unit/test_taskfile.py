@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from nullgrad.core.task import LAYOUTS
-from nullgrad.edges import taskbuild, tasksplit
-from nullgrad.edges.taskfile import load_task, task_from_data
+from nullgrad.edges.tasks import build as taskbuild
+from nullgrad.edges.tasks import split as tasksplit
+from nullgrad.edges.tasks.file import load_task, task_from_data
 from nullgrad.errors import UserError
 
 YAML = """\

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pytest
 
-from nullgrad.analysis.study import StudyResult
-from nullgrad.analysis.verdicts import PREDICTIONS, SIGNATURES, VerdictLine
+from nullgrad.analysis.study.result import StudyResult
+from nullgrad.analysis.study.verdicts import PREDICTIONS, SIGNATURES, VerdictLine
 from nullgrad.core.arms import parse_arm
 from nullgrad.core.study import ContrastSpec
 from tests.support.study_facts import (

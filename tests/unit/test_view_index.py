@@ -21,8 +21,8 @@ from nullgrad.core.events import (
     TrialStarted,
 )
 from nullgrad.core.study_facts import fold_trials
-from nullgrad.edges import ledger_read
-from nullgrad.edges.ledger import open_ledger
+from nullgrad.edges.ledger import read as ledger_read
+from nullgrad.edges.ledger.store import open_ledger
 from nullgrad.edges.run_notes import note_run, read_note
 from nullgrad.errors import UserError
 from nullgrad.ports import Record
@@ -226,7 +226,7 @@ def test_an_index_of_another_ledger_is_made_anew(tmp_path: Path) -> None:
     index = sqlite3.connect(view._indexer.path)
     assert index.execute("SELECT count(*) FROM runs").fetchone() == (1,)
     index.close()
-    from nullgrad.edges.view_index import _open
+    from nullgrad.edges.view.index import _open
 
     fresh = _open(view._indexer.path, path)
     assert fresh.execute("SELECT count(*) FROM calls").fetchone() == (0,)

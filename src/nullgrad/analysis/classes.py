@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from nullgrad.analysis.intervals import Interval, wilson
+from nullgrad.analysis.stats.intervals import Interval, wilson
 from nullgrad.core.reading.labels import label_set, set_items
 from nullgrad.core.reading.text import fold, parts
 from nullgrad.core.task import Example, Outcome, Scored, UnparsedAnswer

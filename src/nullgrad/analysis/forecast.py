@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from nullgrad.analysis.attribution import LEAST_BLOCKS
-from nullgrad.analysis.intervals import resolvable_gain
+from nullgrad.analysis.stats.intervals import resolvable_gain
+from nullgrad.analysis.study.attribution import LEAST_BLOCKS
 from nullgrad.core.calls import Calls
 from nullgrad.core.chat import Role, Usage
 from nullgrad.core.plan import Plan

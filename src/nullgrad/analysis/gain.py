@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from nullgrad.analysis.intervals import Interval, mcnemar_exact, paired_proportions, t_interval, wilson
+from nullgrad.analysis.stats.intervals import Interval, mcnemar_exact, paired_proportions, t_interval, wilson
 from nullgrad.core.chat import Failed
 from nullgrad.core.facts import Tally
 from nullgrad.core.rows import mean_known, score_row

@@ -9,9 +9,9 @@ from statistics import fmean
 
 import numpy as np
 
-from nullgrad.analysis.estimate import Estimate, Floats, NotEstimable
-from nullgrad.analysis.intervals import Interval, normal_quantile, t_interval
-from nullgrad.analysis.permutation import attainable_p, independent_permutation
+from nullgrad.analysis.stats.estimate import Estimate, Floats, NotEstimable
+from nullgrad.analysis.stats.intervals import Interval, normal_quantile, t_interval
+from nullgrad.analysis.stats.permutation import attainable_p, independent_permutation
 
 TIE = 0.5
 """What each side gets of a tie (Davidson's model would fit a further parameter, which ten comparisons do not bear)."""

@@ -8,7 +8,7 @@ from typing import Literal
 
 from nullgrad.analysis.classes import ClassRow
 from nullgrad.analysis.gain import Gain
-from nullgrad.analysis.intervals import Interval
+from nullgrad.analysis.stats.intervals import Interval
 from nullgrad.core.arms import SEED, Arm
 from nullgrad.core.events import CandidateScored, Event, Proposed, StepDone, TrialDone
 from nullgrad.core.facts import Tally, unparsed_proposals

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from nullgrad.analysis import serialize
-from nullgrad.analysis.attribution import FreePart, Ladder, free_part, ladder_attribution
-from nullgrad.analysis.audit import PredictionAudit
-from nullgrad.analysis.audit_rows import AnswerPair, answered_row, audit_if_any, no_classes
+from nullgrad.analysis.audit.predictions import PredictionAudit
+from nullgrad.analysis.audit.rows import AnswerPair, answered_row, audit_if_any, no_classes
 from nullgrad.analysis.classes import ClassRow, balanced_accuracy, class_rows
 from nullgrad.analysis.gain import Gain, PromptScore, paired_gain, prompt_score
-from nullgrad.analysis.intervals import resolvable_gain
 from nullgrad.analysis.recommendation import (
     Advice,
     Recommendation,
@@ -24,6 +22,8 @@ from nullgrad.analysis.recommendation import (
     unreadable,
 )
 from nullgrad.analysis.selection_report import SelectionReport, selection_report
+from nullgrad.analysis.stats.intervals import resolvable_gain
+from nullgrad.analysis.study.attribution import FreePart, Ladder, free_part, ladder_attribution
 from nullgrad.core.arms import side_arms
 from nullgrad.core.chat import Reply
 from nullgrad.core.events import TestOpened

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nullgrad.analysis.estimate import Estimate, Floats, NotEstimable, score_rows
+from nullgrad.analysis.stats.estimate import Estimate, Floats, NotEstimable, score_rows
 
 RESAMPLES = 2_000
 """Bootstrap resamples, and permutations of the labels."""

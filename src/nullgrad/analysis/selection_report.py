@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nullgrad.analysis.estimate import NotEstimable
 from nullgrad.analysis.selection_bias import SelectionBias, selection_bias
-from nullgrad.analysis.study_rows import as_row
+from nullgrad.analysis.stats.estimate import NotEstimable
+from nullgrad.analysis.study.rows import as_row
 from nullgrad.core.arms import Arm, Labels
 from nullgrad.core.events import CandidateScored, Event
 from nullgrad.core.selection import KEEP, Row, comparable

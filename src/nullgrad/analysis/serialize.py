@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from nullgrad.analysis.attribution import FreePart, Ladder
 from nullgrad.analysis.classes import ClassRow, Recall
-from nullgrad.analysis.estimate import Estimate, NotEstimable
 from nullgrad.analysis.gain import Gain, PromptScore
-from nullgrad.analysis.intervals import Interval
 from nullgrad.analysis.selection_report import SelectionReport
+from nullgrad.analysis.stats.estimate import Estimate, NotEstimable
+from nullgrad.analysis.stats.intervals import Interval
+from nullgrad.analysis.study.attribution import FreePart, Ladder
 from nullgrad.core.facts import Spend, Tally
 
 SPEND_KEYS = ("calls", "tokens", "usd", "seconds")

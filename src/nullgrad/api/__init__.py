@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from nullgrad.analysis.audit_report import AuditReport
+from nullgrad.analysis.audit.report import AuditReport
 from nullgrad.analysis.forecast import Forecast
 from nullgrad.analysis.result import OptimizeResult
 from nullgrad.api.audit import Audit, aaudit, audit
@@ -44,7 +44,7 @@ from nullgrad.api.study_build import given_models
 from nullgrad.api.view import LedgerView, open_view
 from nullgrad.core.foreign import ForeignResult
 from nullgrad.edges.outfile import check_out, write_out
-from nullgrad.edges.studyspec import SamplingEntry
+from nullgrad.edges.study.spec import SamplingEntry
 
 if TYPE_CHECKING:
     from nullgrad.api.calibrate import calibrate_optimizer, calibrate_self

@@ -9,8 +9,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from nullgrad.analysis.audit_forecast import forecast_audit, main_test
-from nullgrad.analysis.audit_report import OUTSIDE_CURVE, AuditReport, analyse_audit
+from nullgrad.analysis.audit.forecast import forecast_audit, main_test
+from nullgrad.analysis.audit.report import OUTSIDE_CURVE, AuditReport, analyse_audit
 from nullgrad.analysis.forecast import Forecast
 from nullgrad.api.audit_prompts import GivenPrompt, check_component, prompt_of_file
 from nullgrad.api.cast import Opener, check_sampling, make_cast
@@ -21,10 +21,10 @@ from nullgrad.core.events import Reported
 from nullgrad.core.fresh_items import ITEMS, SHARES, fresh_items, has_share, items_at
 from nullgrad.core.objective import has_classes
 from nullgrad.core.task import Example, Task
-from nullgrad.edges.ledger import open_ledger
+from nullgrad.edges.ledger.store import open_ledger
+from nullgrad.edges.models.prices import price_table
 from nullgrad.edges.packs import load_pack
-from nullgrad.edges.prices import price_table
-from nullgrad.edges.shipped import resolve_task
+from nullgrad.edges.tasks.shipped import resolve_task
 from nullgrad.errors import UserError
 from nullgrad.ports import Ledger, Model, Observer
 from nullgrad.run.audit import audit as run_audit

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from nullgrad.api.inventory import last_report
 from nullgrad.core.events import Reported
 from nullgrad.core.task import Task
-from nullgrad.edges.ledger import open_ledger
+from nullgrad.edges.ledger.store import open_ledger
 from nullgrad.edges.prompt_files import read_prompt_file
 from nullgrad.errors import UserError
 

@@ -8,15 +8,15 @@ from typing import Any, Literal
 
 import numpy as np
 
-from nullgrad.analysis.calibration import TrueDifference, WorldRates, true_difference, world_rates
-from nullgrad.analysis.calibration_battery import MARGIN, Codes
-from nullgrad.analysis.calibration_decomposition import (
+from nullgrad.analysis.calibration.battery import MARGIN, Codes
+from nullgrad.analysis.calibration.decomposition import (
     DecompositionRates,
     decomposition_rates,
 )
-from nullgrad.analysis.calibration_phantom import PhantomResult
-from nullgrad.analysis.calibration_result import SelfCalibration
-from nullgrad.analysis.estimate import Design
+from nullgrad.analysis.calibration.phantom import PhantomResult
+from nullgrad.analysis.calibration.rates import TrueDifference, WorldRates, true_difference, world_rates
+from nullgrad.analysis.calibration.result import SelfCalibration
+from nullgrad.analysis.stats.estimate import Design
 from nullgrad.api.calibrate_optimizers import Claim, Optimizer
 from nullgrad.api.calibrate_phantom import calibrate_optimizer
 from nullgrad.api.calibrate_pool import NOTHING, Progress, check_seed, in_processes, pieces, seed_of

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from nullgrad.analysis.calibration_phantom import PhantomRun
+from nullgrad.analysis.calibration.phantom import PhantomRun
 from nullgrad.api.calibrate_optimizers import Claim, PhantomJob, phantom_run
 from nullgrad.api.foreign import ForeignOptimization
 from nullgrad.core.draws import DrawPath

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from nullgrad.analysis.calibration_phantom import PhantomRun
+from nullgrad.analysis.calibration.phantom import PhantomRun
 from nullgrad.api.calibrate_foreign import ForeignPhantomJob
 from nullgrad.api.calibrate_pool import NOTHING
 from nullgrad.errors import UserError

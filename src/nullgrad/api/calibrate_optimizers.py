@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from nullgrad.analysis.calibration_phantom import PhantomRun
+from nullgrad.analysis.calibration.phantom import PhantomRun
 from nullgrad.core.draws import DrawPath
 from nullgrad.core.task import Example, Task
 from nullgrad.edges.sim import World, parse_world, sim_study, sim_task, simulate_study

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from nullgrad.analysis.calibration_phantom import PhantomResult, PhantomRun, advise, phantom_row
+from nullgrad.analysis.calibration.phantom import PhantomResult, PhantomRun, advise, phantom_row
 from nullgrad.api.calibrate_foreign import (
     BUDGETS,
     EACH,

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from nullgrad.analysis.audit import Predictions, audit_predictions
-from nullgrad.analysis.calibration_battery import ARMS, Codes, battery, decide_all
-from nullgrad.analysis.calibration_decomposition import Audited, TruthOfPair, pair_truth, planned_power
+from nullgrad.analysis.audit.predictions import Predictions, audit_predictions
+from nullgrad.analysis.calibration.battery import ARMS, Codes, battery, decide_all
+from nullgrad.analysis.calibration.decomposition import Audited, TruthOfPair, pair_truth, planned_power
 from nullgrad.core.arms import SEED, parse_arm
 from nullgrad.core.draws import DrawPath
 from nullgrad.core.study import Design, Study

@@ -11,8 +11,8 @@ from typing import Any
 from nullgrad.api.cast import Opener
 from nullgrad.api.optimization import Spending
 from nullgrad.core.chat import Role, Usage
-from nullgrad.edges.gateway_model import Behind
-from nullgrad.edges.prices import price_table
+from nullgrad.edges.gateway.model import Behind
+from nullgrad.edges.models.prices import price_table
 from nullgrad.errors import UserError
 from nullgrad.ports import Ledger, Model, Observer
 from nullgrad.run.budget import Limits

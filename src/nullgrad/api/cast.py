@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from nullgrad.core.chat import Role, Sampling
 from nullgrad.core.setting import Cast, RoleModel
-from nullgrad.edges.models import open_model
+from nullgrad.edges.models.named import open_model
 from nullgrad.errors import UserError
 from nullgrad.ports import Model
 

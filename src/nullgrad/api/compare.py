@@ -34,13 +34,13 @@ from nullgrad.core.foreign import ForeignResult
 from nullgrad.core.foreign_budget import Allowance, parse_allowance
 from nullgrad.core.foreign_job import job_rows
 from nullgrad.core.task import Task
-from nullgrad.edges.gateway import Gateway
-from nullgrad.edges.ledger import SqlLedger, open_ledger
-from nullgrad.edges.models import default_pack
+from nullgrad.edges.gateway.server import Gateway
+from nullgrad.edges.ledger.store import SqlLedger, open_ledger
+from nullgrad.edges.models.named import default_pack
 from nullgrad.edges.optimizers import KNOWN, interpreter
 from nullgrad.edges.packs import load_pack
 from nullgrad.edges.run_notes import note_run
-from nullgrad.edges.shipped import resolve_task
+from nullgrad.edges.tasks.shipped import resolve_task
 from nullgrad.errors import BudgetReached, UserError
 from nullgrad.ports import Ledger, Model, Observer
 from nullgrad.run.compare import CompareRun, CompareWork, run_compare, unfinished

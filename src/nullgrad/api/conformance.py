@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
 
-from nullgrad.analysis.conformance_report import ConformanceReport, ConformanceRow
-from nullgrad.analysis.intervals import paired_proportions
+from nullgrad.analysis.calibration.conformance import ConformanceReport, ConformanceRow
+from nullgrad.analysis.stats.intervals import paired_proportions
 from nullgrad.api.calibrate_foreign import IN_FLIGHT, claimed_gain, rights
 from nullgrad.api.foreign import ForeignOptimization
 from nullgrad.core import conformance as judge
@@ -18,7 +18,7 @@ from nullgrad.core.conformance import CHECKS, Finding, Flow, Gains, Resumed, See
 from nullgrad.core.draws import DrawPath
 from nullgrad.core.foreign_job import parse_foreign_arm
 from nullgrad.core.task import Task
-from nullgrad.edges.ledger import open_ledger
+from nullgrad.edges.ledger.store import open_ledger
 from nullgrad.edges.memory import MemoryLedger
 from nullgrad.edges.optimizers import KNOWN, Adapter, adapter_of, interpreter
 from nullgrad.edges.optimizers.installed import installed_version

@@ -13,11 +13,11 @@ from nullgrad.api.export_prompts import cast_of, evaluated_prompts, recorded_run
 from nullgrad.api.export_tracking import tracked_run
 from nullgrad.api.run_usage import address_of
 from nullgrad.api.runs import read_run
-from nullgrad.edges.export_inspect import write_inspect
-from nullgrad.edges.export_mlflow import write_mlflow
-from nullgrad.edges.export_promptfoo import CONFIG, MADE_BY, bare_config, config_files
-from nullgrad.edges.export_values import NOTHING
-from nullgrad.edges.export_wandb import OFFLINE, write_wandb
+from nullgrad.edges.export.inspect import write_inspect
+from nullgrad.edges.export.mlflow import write_mlflow
+from nullgrad.edges.export.promptfoo import CONFIG, MADE_BY, bare_config, config_files
+from nullgrad.edges.export.values import NOTHING
+from nullgrad.edges.export.wandb import OFFLINE, write_wandb
 from nullgrad.edges.outfile import write_out
 from nullgrad.errors import UserError
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from nullgrad.analysis.study_rows import SHOWN, TRUE, train_scores, validation_rows
+from nullgrad.analysis.study.rows import SHOWN, TRUE, train_scores, validation_rows
 from nullgrad.core.arms import parse_arm
 from nullgrad.core.rows import mean_known
 from nullgrad.core.study_facts import TrialFacts
-from nullgrad.edges.export_values import Figure
+from nullgrad.edges.export.values import Figure
 
 CONTRAST_FIGURES = ("difference_points", "low_points", "high_points", "p_holm", "detectable_points")
 """Columns of a contrast that become figures; the whole table is in the result."""

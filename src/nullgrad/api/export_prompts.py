@@ -23,9 +23,9 @@ from nullgrad.core.rows import score_row
 from nullgrad.core.setting import Cast, RoleModel, Setting, scope_of
 from nullgrad.core.study_facts import fold_trials
 from nullgrad.core.task import Task
-from nullgrad.edges.export_calls import call_times
-from nullgrad.edges.export_values import NOTHING, EvaluatedExample, EvaluatedPrompt, Purpose
-from nullgrad.edges.ledger import RunRow, SqlLedger, open_ledger
+from nullgrad.edges.export.calls import call_times
+from nullgrad.edges.export.values import NOTHING, EvaluatedExample, EvaluatedPrompt, Purpose
+from nullgrad.edges.ledger.store import RunRow, SqlLedger, open_ledger
 from nullgrad.edges.packs import load_pack
 from nullgrad.errors import UserError
 from nullgrad.run.drive import Deliver, Driver

@@ -14,8 +14,8 @@ from nullgrad.api.run_usage import paid_replies, sharing_runs
 from nullgrad.core.arms import SEED, parse_arm
 from nullgrad.core.rows import mean_known
 from nullgrad.core.study_facts import Key, TrialFacts, fold_trials
-from nullgrad.edges.export_calls import last_stated
-from nullgrad.edges.export_values import Figure, TrackedRun
+from nullgrad.edges.export.calls import last_stated
+from nullgrad.edges.export.values import Figure, TrackedRun
 from nullgrad.errors import LedgerError, UserError
 
 Notice = Callable[[str], None]

@@ -11,7 +11,7 @@ from nullgrad.core.candidate import Candidate
 from nullgrad.core.chat import Reply
 from nullgrad.core.draws import DrawPath
 from nullgrad.core.study_facts import TrialFacts
-from nullgrad.edges.ledger import ReplyRow, SqlLedger
+from nullgrad.edges.ledger.store import ReplyRow, SqlLedger
 
 STAGES = ("gradient-output", "gradient-prompt")
 """Stages whose replies are feedback; what the last stage writes is the prompt itself."""

@@ -18,10 +18,10 @@ from nullgrad.core.foreign import Caller, ForeignResult, Refused
 from nullgrad.core.foreign_budget import Allowance, parse_allowance
 from nullgrad.core.foreign_job import PROTOCOL, ForeignArm, job_rows, parse_foreign_arm
 from nullgrad.core.task import Scored, Task, TaskView
-from nullgrad.edges.gateway import Gateway, Score
-from nullgrad.edges.ledger import open_ledger
+from nullgrad.edges.gateway.server import Gateway, Score
+from nullgrad.edges.ledger.store import open_ledger
 from nullgrad.edges.optimizers import Adapter, adapter_of, interpreter
-from nullgrad.edges.shipped import resolve_task
+from nullgrad.edges.tasks.shipped import resolve_task
 from nullgrad.errors import UserError
 from nullgrad.ports import Ledger, Model, Observer
 from nullgrad.run.foreign import Desk

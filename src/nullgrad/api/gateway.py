@@ -14,9 +14,9 @@ from nullgrad.api.optimization import DEFAULT_LEDGER, Quiet, Spending, check_spe
 from nullgrad.core.chat import Role
 from nullgrad.core.foreign import Caller, Use
 from nullgrad.core.foreign_budget import Allowance, parse_allowance
-from nullgrad.edges.gateway import Gateway, check_host
-from nullgrad.edges.gateway_keys import read_keys, write_keys
-from nullgrad.edges.ledger import open_ledger
+from nullgrad.edges.gateway.keys import read_keys, write_keys
+from nullgrad.edges.gateway.server import Gateway, check_host
+from nullgrad.edges.ledger.store import open_ledger
 from nullgrad.errors import NullgradError, UserError
 from nullgrad.ports import Ledger, Model, Observer
 from nullgrad.run.foreign import Desk

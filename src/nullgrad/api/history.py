@@ -20,7 +20,7 @@ from nullgrad.core.facts import reported_trial, standings, unparsed_proposals
 from nullgrad.core.rows import mean_known
 from nullgrad.core.selection import KEEP
 from nullgrad.core.study_facts import StepFacts, TrialFacts, fold_trials
-from nullgrad.edges.ledger import open_ledger
+from nullgrad.edges.ledger.store import open_ledger
 
 MOST_LINEAGES = 16
 """Trials whose lineage is told."""
@@ -228,9 +228,9 @@ def _candidates(facts: TrialFacts) -> Iterator[dict[str, Any]]:
 
 def _trajectory(spec: Mapping[str, Any], trials: Any) -> list[dict[str, Any]]:
     """Means over the trials of the reported arm, with the columns of a study's table."""
-    from nullgrad.analysis.estimate import NotEstimable
-    from nullgrad.analysis.study_rows import SHOWN, TRUE, train_scores, validation_rows
-    from nullgrad.analysis.trajectory import mean_over
+    from nullgrad.analysis.stats.estimate import NotEstimable
+    from nullgrad.analysis.study.rows import SHOWN, TRUE, train_scores, validation_rows
+    from nullgrad.analysis.study.trajectory import mean_over
 
     arm: Arm = parse_arm(str(spec["arm"]))
     values: dict[tuple[str, int], list[float]] = {}

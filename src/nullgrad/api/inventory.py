@@ -9,7 +9,7 @@ from typing import Any
 
 from nullgrad.core.events import Reported
 from nullgrad.core.task import Task
-from nullgrad.edges.ledger import open_ledger
+from nullgrad.edges.ledger.store import open_ledger
 from nullgrad.errors import UserError
 
 Notice = Callable[[str], None]
@@ -21,14 +21,14 @@ def load_task(ref: str, **overrides: Any) -> Task:
     Raises:
         UserError: it cannot be found, read or used.
     """
-    from nullgrad.edges.shipped import resolve_task
+    from nullgrad.edges.tasks.shipped import resolve_task
 
     return resolve_task(ref, **overrides)
 
 
 def list_tasks() -> list[Any]:
     """Every task by name: shipped, procedural and fetchable, with a description and whether it is here."""
-    from nullgrad.edges.shipped import list_tasks as listing
+    from nullgrad.edges.tasks.shipped import list_tasks as listing
 
     return list(listing())
 
@@ -39,7 +39,7 @@ def fetch_task(name: str, on_notice: Notice) -> Path:
     Raises:
         UserError: no such task, no network, or the file is not the one that is known.
     """
-    from nullgrad.edges.publishers import fetch_task as fetch
+    from nullgrad.edges.tasks.publishers import fetch_task as fetch
 
     return fetch(name, on_notice=on_notice)
 
@@ -57,14 +57,14 @@ def scaffold_task(
     Raises:
         UserError: the data cannot be read, or the file exists and `force` is not set.
     """
-    from nullgrad.edges.shipped import scaffold_task as scaffold
+    from nullgrad.edges.tasks.shipped import scaffold_task as scaffold
 
     return scaffold(data, out, input=input, target=target, force=force)
 
 
 def list_models() -> list[Any]:
     """Kinds of models and known weights, with prices where they are known."""
-    from nullgrad.edges.models import list_models as listing
+    from nullgrad.edges.models.named import list_models as listing
 
     return list(listing())
 
@@ -75,7 +75,7 @@ def fetch_weights(name: str, on_notice: Notice) -> Path:
     Raises:
         UserError: unknown name, no network, or the wrong hash.
     """
-    from nullgrad.edges.weights import fetch_weights as fetch
+    from nullgrad.edges.models.weights import fetch_weights as fetch
 
     return fetch(name, on_notice)
 
@@ -86,7 +86,7 @@ def verify_ledger(ledger: Path, on_progress: Callable[[str, int, int], None] | N
     Raises:
         UserError: there is no such ledger, or it cannot be opened.
     """
-    from nullgrad.edges.ledger_verify import verify
+    from nullgrad.edges.ledger.verify import verify
 
     if not ledger.exists():
         raise UserError(

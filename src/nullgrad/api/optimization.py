@@ -21,12 +21,12 @@ from nullgrad.core.events import Event, Reported
 from nullgrad.core.plan import Controls, Plan
 from nullgrad.core.selection import Objective
 from nullgrad.core.task import Task
-from nullgrad.edges.ledger import open_ledger
-from nullgrad.edges.models import default_pack
+from nullgrad.edges.ledger.store import open_ledger
+from nullgrad.edges.models.named import default_pack
+from nullgrad.edges.models.prices import price_table
 from nullgrad.edges.packs import load_pack
-from nullgrad.edges.prices import price_table
 from nullgrad.edges.run_notes import note_run
-from nullgrad.edges.shipped import resolve_task
+from nullgrad.edges.tasks.shipped import resolve_task
 from nullgrad.errors import UserError
 from nullgrad.ports import Ledger, Model, Observer
 from nullgrad.run.budget import Limits, Reserve

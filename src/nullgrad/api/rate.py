@@ -23,7 +23,7 @@ from nullgrad.api.rate_summary import RatingSummary, export_rows, summarize
 from nullgrad.api.rate_verdicts import verdicts_of
 from nullgrad.api.view_compare import known_tasks, shipped_task
 from nullgrad.core.task import Task
-from nullgrad.edges.ledger import SqlLedger, open_ledger
+from nullgrad.edges.ledger.store import SqlLedger, open_ledger
 from nullgrad.edges.ratings import SUFFIX, RatingRow, RatingStore
 from nullgrad.errors import UserError
 

@@ -15,7 +15,7 @@ from nullgrad.core.chat import text_hash
 from nullgrad.core.rows import mean_known
 from nullgrad.core.study_facts import TrialFacts, fold_trials
 from nullgrad.core.task import Task
-from nullgrad.edges.ledger import SqlLedger
+from nullgrad.edges.ledger.store import SqlLedger
 from nullgrad.errors import UserError
 
 Mode = Literal["absolute", "pairwise"]

@@ -6,10 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from nullgrad.analysis.agreement import Agreement, agreement
-from nullgrad.analysis.audit_verdict import PREVALENCE_TYPE
-from nullgrad.analysis.estimate import NotEstimable
-from nullgrad.analysis.intervals import Interval
+from nullgrad.analysis.audit.verdict import PREVALENCE_TYPE
 from nullgrad.analysis.ratings import (
     TIE,
     Comparison,
@@ -20,6 +17,9 @@ from nullgrad.analysis.ratings import (
     kinds_test,
     mean_ratings,
 )
+from nullgrad.analysis.stats.agreement import Agreement, agreement
+from nullgrad.analysis.stats.estimate import NotEstimable
+from nullgrad.analysis.stats.intervals import Interval
 from nullgrad.api.rate_session import ABSOLUTE, PAIRWISE, Session
 from nullgrad.edges.ratings import RatingRow
 

@@ -6,14 +6,14 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from nullgrad.analysis.audit import PredictionAudit
-from nullgrad.analysis.audit_rows import AnswerPair, audit_if_any, no_classes, recorded_row
-from nullgrad.analysis.study_audits import VERDICTS
+from nullgrad.analysis.audit.predictions import PredictionAudit
+from nullgrad.analysis.audit.rows import AnswerPair, audit_if_any, no_classes, recorded_row
+from nullgrad.analysis.study.audits import VERDICTS
 from nullgrad.core.arms import SEED
 from nullgrad.core.events import CandidateScored, Reported, TestScored
 from nullgrad.core.study_facts import TrialFacts, fold_trials, parse_scope
 from nullgrad.core.task import Task
-from nullgrad.edges.ledger import SqlLedger
+from nullgrad.edges.ledger.store import SqlLedger
 from nullgrad.errors import UserError
 
 Verdicts = dict[tuple[str, str, int], str]

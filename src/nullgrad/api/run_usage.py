@@ -8,9 +8,9 @@ from typing import Any
 
 from nullgrad.core.arms import SEED
 from nullgrad.core.chat import Usage
-from nullgrad.edges.ledger import SqlLedger
-from nullgrad.edges.ledger_usage import usage_of
-from nullgrad.edges.prices import price_table
+from nullgrad.edges.ledger.store import SqlLedger
+from nullgrad.edges.ledger.usage import usage_of
+from nullgrad.edges.models.prices import price_table
 
 
 def _casts(spec: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

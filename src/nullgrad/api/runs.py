@@ -9,8 +9,8 @@ from typing import Any
 
 from nullgrad.api.inventory import read_report, study_report
 from nullgrad.core.events import Reported, parse_event
-from nullgrad.edges.ledger import open_ledger
-from nullgrad.edges.ledger_usage import last_body
+from nullgrad.edges.ledger.store import open_ledger
+from nullgrad.edges.ledger.usage import last_body
 from nullgrad.errors import UserError
 
 

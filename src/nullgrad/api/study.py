@@ -22,10 +22,10 @@ from nullgrad.core.effects import About
 from nullgrad.core.events import Reported
 from nullgrad.core.facts import Spend
 from nullgrad.core.study import Study as Design
-from nullgrad.edges.ledger import open_ledger
-from nullgrad.edges.prices import price_table
+from nullgrad.edges.ledger.store import open_ledger
+from nullgrad.edges.models.prices import price_table
 from nullgrad.edges.run_notes import note_run
-from nullgrad.edges.studyspec import SamplingEntry
+from nullgrad.edges.study.spec import SamplingEntry
 from nullgrad.errors import UserError
 from nullgrad.ports import Ledger, Model, Observer
 from nullgrad.run.budget import Limits
@@ -35,8 +35,8 @@ from nullgrad.run.study import complete_blocks, in_order, run_study, trials_of
 from nullgrad.version import __version__
 
 if TYPE_CHECKING:
-    from nullgrad.analysis.study import StudyResult
-    from nullgrad.analysis.study_plan import StudyPlan
+    from nullgrad.analysis.study.plan import StudyPlan
+    from nullgrad.analysis.study.result import StudyResult
 
 
 class Study:
@@ -117,7 +117,7 @@ class Study:
         Raises:
             UserError: it cannot be read, or cannot be run as asked.
         """
-        from nullgrad.edges.studyfile import cap_steps, cap_trials, load_study, scale_study, with_tasks
+        from nullgrad.edges.study.file import cap_steps, cap_trials, load_study, scale_study, with_tasks
 
         if model is not None and models:
             raise UserError(
@@ -215,7 +215,7 @@ class Study:
         Raises:
             UserError: a contrast, or a look, can never reach its level.
         """
-        from nullgrad.analysis.study_plan import plan_study
+        from nullgrad.analysis.study.plan import plan_study
 
         usages, seconds = measured(self.study, ledger) if ledger is not None else ({}, None)
         return plan_study(
@@ -296,7 +296,7 @@ class Study:
                 book.close()
 
     async def _run(self, ledger: Ledger, observer: Observer) -> StudyResult:
-        from nullgrad.analysis.study_look import make_look
+        from nullgrad.analysis.study.look import make_look
 
         limits = self._spending
         usd = None if limits.usd is None else Decimal(str(limits.usd))
@@ -321,7 +321,7 @@ class Study:
         return result
 
     def _result(self, trials: Any, spend: Spend, stopped: str) -> StudyResult:
-        from nullgrad.analysis.study import analyse_study
+        from nullgrad.analysis.study.result import analyse_study
 
         return analyse_study(
             self.study,

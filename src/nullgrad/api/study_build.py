@@ -15,13 +15,13 @@ from nullgrad.core.study import Cell, ContrastSpec, Study
 from nullgrad.core.subsample import subsample_task
 from nullgrad.core.task import Task
 from nullgrad.core.words import Pack
-from nullgrad.edges.models import default_pack
+from nullgrad.edges.models.named import default_pack
 from nullgrad.edges.packs import load_pack
-from nullgrad.edges.shipped import resolve_task
-from nullgrad.edges.studycontrasts import check_contrasts
-from nullgrad.edges.studyfile import anchored
-from nullgrad.edges.studyspec import NOBODY, ModelEntry, SamplingEntry, StudySpec, TaskEntry, located
-from nullgrad.edges.taskspec import is_hub
+from nullgrad.edges.study.contrasts import check_contrasts
+from nullgrad.edges.study.file import anchored
+from nullgrad.edges.study.spec import NOBODY, ModelEntry, SamplingEntry, StudySpec, TaskEntry, located
+from nullgrad.edges.tasks.shipped import resolve_task
+from nullgrad.edges.tasks.spec import is_hub
 from nullgrad.edges.yamlread import nearest
 from nullgrad.errors import UserError
 from nullgrad.ports import Model

@@ -16,9 +16,9 @@ from typing import Any
 from nullgrad.api.view_compare import comparison, known_tasks, said_by_both, shipped_task
 from nullgrad.api.view_progress import overview, trajectory
 from nullgrad.core.task import Task
-from nullgrad.edges.ledger_read import PAGE, Found, LedgerReader, Transcript
-from nullgrad.edges.prices import price_table
-from nullgrad.edges.view_index import Indexer
+from nullgrad.edges.ledger.read import PAGE, Found, LedgerReader, Transcript
+from nullgrad.edges.models.prices import price_table
+from nullgrad.edges.view.index import Indexer
 from nullgrad.errors import UserError
 
 Value = dict[str, Any]

@@ -8,7 +8,7 @@ from itertools import product
 from typing import Any
 
 from nullgrad.core.task import Example, Task
-from nullgrad.edges.ledger_read import LedgerReader
+from nullgrad.edges.ledger.read import LedgerReader
 from nullgrad.errors import UserError
 
 Value = dict[str, Any]
@@ -29,7 +29,7 @@ def known_tasks(names: Sequence[str]) -> dict[str, Task]:
     Raises:
         UserError: one cannot be loaded.
     """
-    from nullgrad.edges.shipped import resolve_task
+    from nullgrad.edges.tasks.shipped import resolve_task
 
     tasks = [resolve_task(name) for name in names]
     return {task.digest: task for task in tasks}
@@ -37,7 +37,7 @@ def known_tasks(names: Sequence[str]) -> dict[str, Task]:
 
 def shipped_task(name: str, digest: str) -> Task | None:
     """The task that comes with nullgrad, or was fetched, under that name, if it is the very same; else None."""
-    from nullgrad.edges.shipped import resolve_task
+    from nullgrad.edges.tasks.shipped import resolve_task
 
     with suppress(UserError, OSError, ValueError):
         task = resolve_task(name)

@@ -9,11 +9,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from nullgrad.analysis.estimate import NotEstimable
-from nullgrad.analysis.trajectory import mean_over
+from nullgrad.analysis.stats.estimate import NotEstimable
+from nullgrad.analysis.study.trajectory import mean_over
 from nullgrad.core.chat import Usage
-from nullgrad.edges.ledger_read import LedgerReader
-from nullgrad.edges.prices import price_table
+from nullgrad.edges.ledger.read import LedgerReader
+from nullgrad.edges.models.prices import price_table
 from nullgrad.edges.run_notes import is_alive, read_note
 
 Value = dict[str, Any]

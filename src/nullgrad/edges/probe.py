@@ -12,7 +12,7 @@ from nullgrad.core.effects import Effect
 from nullgrad.core.scoring import make_scorer
 from nullgrad.core.task import LAYOUTS, Example, Judge, Outcome, Scorer, Task, TaskView, UnparsedAnswer
 from nullgrad.edges.sim.forms import read_request
-from nullgrad.edges.taskbuild import task_digest
+from nullgrad.edges.tasks.build import task_digest
 from nullgrad.errors import CallError
 from nullgrad.ports import Model
 

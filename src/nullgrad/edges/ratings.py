@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from nullgrad.edges.ledger_schema import from_sql, to_sql
+from nullgrad.edges.ledger.schema import from_sql, to_sql
 from nullgrad.errors import UserError
 
 APPLICATION_ID = 0x6E756C72

@@ -17,7 +17,7 @@ from typing import Literal
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from nullgrad.edges.datasets import read_text
+from nullgrad.edges.tasks.datasets import read_text
 from nullgrad.errors import UserError
 
 Kind = Literal["text", "number", "boolean", "nothing", "list", "mapping"]

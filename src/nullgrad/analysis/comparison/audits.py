@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from nullgrad.analysis.attribution import Ladder, ladder_attribution
-from nullgrad.analysis.audit import PredictionAudit
-from nullgrad.analysis.audit_rows import AnswerPair, audit_if_any, known_row, no_classes
+from nullgrad.analysis.audit.predictions import PredictionAudit
+from nullgrad.analysis.audit.rows import AnswerPair, audit_if_any, known_row, no_classes
 from nullgrad.analysis.comparison.families import channel
 from nullgrad.analysis.comparison.rows import DIFFERENCE, CompareRows, Mean, mean_of
-from nullgrad.analysis.study_audits import UNCHANGED, ArmAudits, count_audits
+from nullgrad.analysis.study.attribution import Ladder, ladder_attribution
+from nullgrad.analysis.study.audits import UNCHANGED, ArmAudits, count_audits
 from nullgrad.core.arms import SEED, Arm, Rung, ladder, parse_arm
 from nullgrad.core.compare import ComparedTrial, Entry, SeedScores
 from nullgrad.core.facts import Block

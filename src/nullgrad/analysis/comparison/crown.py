@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from nullgrad.analysis.comparison.families import MOST_TRIALS, CompareContrast
 from nullgrad.analysis.comparison.rows import CompareRows
-from nullgrad.analysis.estimate import Estimate, NotEstimable
-from nullgrad.analysis.study_rows import whole
+from nullgrad.analysis.stats.estimate import Estimate, NotEstimable
+from nullgrad.analysis.study.rows import whole
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from nullgrad.analysis.comparison.rows import DIFFERENCE, SHARE, CompareRows, Mean, claimed_gain, mean_of
-from nullgrad.analysis.estimate import Estimate, NotEstimable
+from nullgrad.analysis.stats.estimate import Estimate, NotEstimable
 from nullgrad.core.compare import ComparedTrial, Entry
 from nullgrad.core.foreign import Use
 

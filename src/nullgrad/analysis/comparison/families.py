@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from nullgrad.analysis.comparison.rows import CompareRows
-from nullgrad.analysis.contrast import (
+from nullgrad.analysis.stats.contrast import (
     POWER,
     Contrast,
     ContrastResult,
@@ -20,12 +20,12 @@ from nullgrad.analysis.contrast import (
     contrast_family,
     decided,
 )
-from nullgrad.analysis.differences import DifferenceInterval, population_interval
-from nullgrad.analysis.estimate import Estimate, Floats, NotEstimable, spread
-from nullgrad.analysis.families import bonferroni, holm
-from nullgrad.analysis.intervals import normal_quantile, t_interval
-from nullgrad.analysis.permutation import RESAMPLES
-from nullgrad.analysis.power import paired_power
+from nullgrad.analysis.stats.differences import DifferenceInterval, population_interval
+from nullgrad.analysis.stats.estimate import Estimate, Floats, NotEstimable, spread
+from nullgrad.analysis.stats.families import bonferroni, holm
+from nullgrad.analysis.stats.intervals import normal_quantile, t_interval
+from nullgrad.analysis.stats.permutation import RESAMPLES
+from nullgrad.analysis.stats.power import paired_power
 from nullgrad.core.compare import Entry
 
 Family = Literal["gain", "labels", "best"]

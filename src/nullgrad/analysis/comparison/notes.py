@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from nullgrad.analysis.comparison.entries import EntryResult
 from nullgrad.analysis.comparison.families import CompareContrast
 from nullgrad.analysis.comparison.rows import CompareRows
-from nullgrad.analysis.estimate import NotEstimable
+from nullgrad.analysis.stats.estimate import NotEstimable
 
 
 def notes_of(

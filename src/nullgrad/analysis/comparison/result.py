@@ -28,9 +28,9 @@ from nullgrad.analysis.comparison.families import (
 )
 from nullgrad.analysis.comparison.notes import notes_of
 from nullgrad.analysis.comparison.rows import SHARE, CompareRows, Mean, claimed_gain, mean_of
-from nullgrad.analysis.estimate import NotEstimable
-from nullgrad.analysis.permutation import RESAMPLES
-from nullgrad.analysis.study_audits import ArmAudits
+from nullgrad.analysis.stats.estimate import NotEstimable
+from nullgrad.analysis.stats.permutation import RESAMPLES
+from nullgrad.analysis.study.audits import ArmAudits
 from nullgrad.core.compare import ComparedTrial, Comparison, SeedScores
 from nullgrad.core.facts import Spend
 from nullgrad.core.task import TaskView

@@ -13,9 +13,9 @@ from statistics import fmean
 
 import numpy as np
 
-from nullgrad.analysis.estimate import Estimate, Floats, NotEstimable, spread
-from nullgrad.analysis.intervals import Interval, t_interval
-from nullgrad.analysis.study_rows import Rows, matrix, reading_row, whole
+from nullgrad.analysis.stats.estimate import Estimate, Floats, NotEstimable, spread
+from nullgrad.analysis.stats.intervals import Interval, t_interval
+from nullgrad.analysis.study.rows import Rows, matrix, reading_row, whole
 from nullgrad.core.compare import ComparedTrial, Comparison, Entry, SeedScores
 from nullgrad.core.task import UnparsedPolicy
 

@@ -14,10 +14,10 @@ from nullgrad.analysis import serialize
 from nullgrad.analysis.comparison.entries import Cost, EntryResult
 from nullgrad.analysis.comparison.families import CompareContrast
 from nullgrad.analysis.comparison.rows import Mean
-from nullgrad.analysis.differences import DifferenceInterval
-from nullgrad.analysis.estimate import NotEstimable
-from nullgrad.analysis.study_audits import audit_rows
-from nullgrad.analysis.study_tables import TableRow, rounded
+from nullgrad.analysis.stats.differences import DifferenceInterval
+from nullgrad.analysis.stats.estimate import NotEstimable
+from nullgrad.analysis.study.audits import audit_rows
+from nullgrad.analysis.study.tables import TableRow, rounded
 from nullgrad.core.foreign import Use
 
 if TYPE_CHECKING:

@@ -36,10 +36,10 @@ def sim_task(ref: str, **overrides: Any) -> Task:
     Raises:
         UserError: there is no such world or dial, a size is no whole number, or a key makes no sense here.
     """
-    from nullgrad.edges.taskbuild import build_task
-    from nullgrad.edges.taskfile import given
-    from nullgrad.edges.taskrows import Pool
-    from nullgrad.edges.taskspec import read_spec
+    from nullgrad.edges.tasks.build import build_task
+    from nullgrad.edges.tasks.file import given
+    from nullgrad.edges.tasks.rows import Pool
+    from nullgrad.edges.tasks.spec import read_spec
 
     world, seed = _world(ref)
     for key in (

@@ -1,0 +1,1 @@
+"""The gateway's HTTP side: what clients send, what they are sent, and who may ask."""

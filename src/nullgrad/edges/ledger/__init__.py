@@ -1,0 +1,1 @@
+"""The ledger's SQLite database: writing, reading, verifying, and its migrations."""

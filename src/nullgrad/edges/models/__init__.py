@@ -1,0 +1,1 @@
+"""Whatever answers: endpoints, the embedded engine, scripts; with prices and weights."""

@@ -1,0 +1,1 @@
+"""Study files, read with the line of every value."""

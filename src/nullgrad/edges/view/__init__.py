@@ -1,0 +1,1 @@
+"""The live view's index of a ledger."""
