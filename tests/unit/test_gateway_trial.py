@@ -190,9 +190,15 @@ def test_failures_that_a_library_swallows_are_marked(tmp_path: Path) -> None:
 
 
 def test_failures_that_it_does_not_swallow_fail_the_trial(tmp_path: Path) -> None:
+    answered: list[Request] = []
+
     async def flaky(request: Request) -> Reply:
         if "validation input 2" in request.messages[-1].content:
+            # Before any call has succeeded the endpoint would be at fault, and not the request.
+            while not answered:
+                await asyncio.sleep(0.001)
             raise CallError("rejected", "The content was filtered.", status=400, retryable=False)
+        answered.append(request)
         return Reply("yes", "stop", Usage(1, 1))
 
     result, _, _ = run(tmp_path, CLIMBER, model=Scripted(flaky))
