@@ -6,8 +6,10 @@ from math import comb
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from nullgrad.analysis.calibration.battery import ARMS, VERDICTS, battery, decide_all, lines_of
+from nullgrad.analysis.calibration.confusion import confusion
 from nullgrad.analysis.calibration.rates import (
     Rate,
     TrueDifference,
@@ -183,3 +185,29 @@ def test_the_battery_declares_each_prediction_once() -> None:
         "chain rule", "dependence on labels", "dependence on an evaluation", "need for examples",
         "no gain without examples", "validation as a guard", "validation by drawing",
     }  # fmt: skip
+
+
+def test_verdicts_are_counted_by_what_is_so_with_an_interval_over_studies() -> None:
+    stream = np.random.default_rng(3)
+    codes = stream.integers(0, 4, (50, 3)).astype(np.int8)
+    wrong = (codes == 0) & (np.array([1, 0, 0]) == 0) | (codes == 1)
+    planned = [0.8, 0.5, NotEstimable("no variance")]
+    found = {one.truth: one for one in confusion("w", "paired", 5, [1, 0, 0], planned, codes, wrong)}
+    assert list(found) == ["better", "no difference", "all"]
+    assert (found["better"].contrasts, found["better"].planned) == (1, 0.8)
+    every = found["all"]
+    assert (every.contrasts, every.studies, every.planned) == (3, 50, None)
+    assert sum(every.verdicts.values()) == 150
+    assert every.verdicts["equal"] == (codes == 2).sum()
+    assert every.share("cannot tell") == pytest.approx((codes == 3).mean())
+    shares = wrong.mean(axis=1)
+    half = stats.norm.ppf(0.975) * shares.std(ddof=1) / np.sqrt(50)
+    assert every.wrong == pytest.approx(wrong.mean())
+    assert (every.interval.low, every.interval.high) == pytest.approx(
+        (shares.mean() - half, shares.mean() + half)
+    )
+    assert every.right == pytest.approx(((codes != 3) & ~wrong).mean())
+    none = confusion("w", "paired", 5, [0, 0, 0], [0.5] * 3, codes * 0 + 3, wrong & False)[-1]
+    assert (none.wrong, none.interval.low) == (0.0, 0.0)
+    # As if each study had one verdict: of 50 without an error the exact interval ends at 1 − 0.025^(1/50).
+    assert none.interval.high == pytest.approx(1 - 0.025 ** (1 / 50))

@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nullgrad.analysis.calibration.battery import VERDICTS, Codes
 from nullgrad.analysis.stats.contrast import Verdict
-from nullgrad.analysis.stats.estimate import Design, NotEstimable
+from nullgrad.analysis.stats.estimate import Design, Estimate, NotEstimable
 from nullgrad.analysis.stats.intervals import Interval, clopper_pearson, normal_quantile
-
-if TYPE_CHECKING:
-    from nullgrad.analysis.calibration.rates import ContrastRates
 
 Truth = Literal["better", "no difference", "worse", "all"]
 TRUTHS: tuple[Truth, ...] = ("better", "no difference", "worse", "all")
@@ -56,17 +53,24 @@ class ConfusionRates:
 
 
 def confusion(
-    contrasts: Sequence[ContrastRates], codes: Codes, wrong: NDArray[np.bool_]
+    world: str,
+    design: Design,
+    trials: int,
+    signs: Sequence[int],
+    planned: Sequence[Estimate],
+    codes: Codes,
+    wrong: NDArray[np.bool_],
 ) -> tuple[ConfusionRates, ...]:
     """A row for each truth that occurs, and one for all.
 
     Args:
-        contrasts: of one world, design and number of trials.
+        world, design, trials: of these studies.
+        signs: of the true difference, by contrast.
+        planned: chance of a right, decided verdict, by contrast.
         codes: of the verdicts, shape (studies, contrasts).
         wrong: whether each says what is not so, of the same shape.
     """
     found = []
-    signs = [one.truth.sign for one in contrasts]
     of_sign: Mapping[Truth, int | None] = {"better": 1, "no difference": 0, "worse": -1, "all": None}
     for truth, sign in of_sign.items():
         own = [place for place, value in enumerate(signs) if sign is None or value == sign]
@@ -74,14 +78,13 @@ def confusion(
             continue
         counts = np.bincount(codes[:, own].ravel(), minlength=len(VERDICTS))
         bad, decided = wrong[:, own], codes[:, own] != VERDICTS.index("cannot tell")
-        planned = [contrasts[place].planned for place in own]
-        first = contrasts[0]
+        chances = [planned[place] for place in own]
         found.append(
             ConfusionRates(
-                first.world, first.design, first.trials, truth, len(own), len(codes),
+                world, design, trials, truth, len(own), len(codes),
                 {one: int(count) for one, count in zip(VERDICTS, counts, strict=True)},
                 float(bad.mean()), _over_studies(bad), float((decided & ~bad).mean()),
-                None if any(isinstance(one, NotEstimable) for one in planned) else float(np.mean(planned)),  # type: ignore[arg-type]
+                None if any(isinstance(one, NotEstimable) for one in chances) else float(np.mean(chances)),  # type: ignore[arg-type]
             )
         )  # fmt: skip
     return tuple(found)

@@ -272,7 +272,15 @@ def world_rates(
         tuple(contrasts),
         tuple(families),
         tuple(_predictions(world, study, trials, codes, wrong, truths)),
-        confusion(contrasts, codes, wrong),
+        confusion(
+            world,
+            study.design,
+            trials,
+            [one.truth.sign for one in contrasts],
+            [one.planned for one in contrasts],
+            codes,
+            wrong,
+        ),
     )
 
 
