@@ -27,7 +27,7 @@ LEDGER = ROOT / ".nullgrad" / "compare.db"
 TITLE = "## A measured comparison"
 
 MEASURED = (
-    "bbh/sports_understanding", "--optimizers", "gepa,dspy-mipro,dspy-copro,textgrad,promptolution-capo,nullgrad",
+    "studies/compare-tickets.yaml", "--optimizers", "gepa,dspy-mipro,promptolution-opro,textgrad,trace,nullgrad",
     "--budget", "800calls", "--trials", "3", "--controls", "feedback", "--model", "local:smollm2-135m", "--max-completion", "256",
 )  # fmt: skip
 """Replies of the task are held to its labels, for nullgrad's own arms and third-party packages alike."""

@@ -60,8 +60,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def shell(line: str) -> subprocess.CompletedProcess[str]:
-    """A line of bash, in which `nullgrad` is the command."""
-    function = f'nullgrad() {{ "{sys.executable}" -m nullgrad "$@"; }}; '
+    """A line of bash, in which `nullgrad` is the command; its outputs are buffered, as users' are."""
+    function = f'unset PYTHONUNBUFFERED; nullgrad() {{ "{sys.executable}" -m nullgrad "$@"; }}; '
     return subprocess.run(["bash", "-c", function + line], capture_output=True, text=True, check=False)
 
 

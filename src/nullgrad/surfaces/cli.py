@@ -74,7 +74,9 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code."""
-    sys.exit(run(arguments))
+    code = run(arguments)
+    _let_go()
+    sys.exit(code)
 
 
 def run(arguments: list[str] | None = None) -> int:
@@ -146,6 +148,18 @@ def _open_streams() -> None:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+
+
+def _let_go() -> None:
+    """Empty the outputs that can be written to; what another still holds goes nowhere.
+
+    Python would try again at the end of the process, and replace the exit code by one of its own.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _say(text: str) -> None:
