@@ -418,4 +418,8 @@ def test_adapters_are_files_and_the_interpreter_is_the_users_choice(monkeypatch:
     assert interpreter() == sys.executable
     monkeypatch.setenv(PYTHON, "/somewhere/python")
     assert interpreter() == "/somewhere/python"
+    monkeypatch.setenv(PYTHON, "envs/peers/bin/python")
+    assert interpreter() == str(Path.cwd() / "envs" / "peers" / "bin" / "python")
+    monkeypatch.setenv(PYTHON, "python3.11")
+    assert interpreter() == "python3.11"
     assert parse_foreign_arm("gepa").optimizer in KNOWN

@@ -120,4 +120,6 @@ def adapter_of(name: str) -> Adapter:
 
 def interpreter() -> str:
     """The interpreter that runs optimizers: what the environment names, else our own."""
-    return os.environ.get(PYTHON, "").strip() or sys.executable
+    named = os.environ.get(PYTHON, "").strip() or sys.executable
+    # Adapters start in a folder of their own, where a relative path leads elsewhere.
+    return os.path.abspath(named) if os.sep in named else named
