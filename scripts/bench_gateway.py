@@ -3,8 +3,9 @@
     bench_gateway.py latency [--calls N] [--rate R] [--latency-ms L] [--core N]
     bench_gateway.py counts  [--calls N] [--python PYTHON]
 
-`latency` sends calls at a fixed rate, whatever becomes of those before, in blocks that go directly to the endpoint
-and through the gateway in turn, so that both meet the same machine; `--core N` holds the gateway to one core. `counts` needs a Python that has `openai` (PYTHON, else NULLGRAD_OPTIMIZERS_PYTHON, else `make bench-peers`)
+`latency` sends calls at a fixed rate, whatever becomes of those before, in blocks that go directly to the endpoint,
+through a bare proxy (aiohttp in and out, nothing between) and through the gateway in turn, so that all meet the same
+machine; `--core N` gives proxy and gateway that core alone, and client and endpoint the others. `counts` needs a Python that has `openai` (PYTHON, else NULLGRAD_OPTIMIZERS_PYTHON, else `make bench-peers`)
 and compares calls and tokens as the client saw them with the gateway's own, streaming and not.
 """
 
@@ -56,6 +57,40 @@ def endpoint(latency_ms: float) -> Iterator[str]:
             yield f"http://127.0.0.1:{process.stdout.readline().strip()}/v1"
         finally:
             process.kill()
+
+
+class Bare:
+    """What HTTP in and out costs by itself: a proxy that knows nothing, in a process of its own."""
+
+    key = "-"
+
+    def __init__(self, base_url: str, core: int | None = None) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", PROXY, base_url], stdout=subprocess.PIPE, text=True
+        )
+        assert self.process.stdout is not None
+        self.url = f"http://127.0.0.1:{self.process.stdout.readline().strip()}"
+        if core is not None:
+            os.sched_setaffinity(self.process.pid, {core})
+
+
+PROXY = """
+import asyncio, sys
+import aiohttp
+from aiohttp import web
+async def main():
+    session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+    async def handle(request):
+        body = await request.content.read()
+        async with session.post(sys.argv[1] + "/chat/completions", data=body, headers={"Content-Type": "application/json"}) as response:
+            return web.Response(body=await response.read(), content_type="application/json")
+    runner = web.ServerRunner(web.Server(handle, access_log=None))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    print(runner.addresses[0][1], flush=True)
+    await asyncio.Event().wait()
+asyncio.run(main())
+"""
 
 
 class Served:
@@ -127,42 +162,55 @@ async def _block(session: Any, url: str, key: str, numbers: range, rate: float) 
     return Block(seconds, len(seconds) / (loop.time() - begun))
 
 
-async def _latency(direct: str, gateway: Served, calls: int, rate: float) -> tuple[list[Block], list[Block]]:
+async def _latency(
+    direct: str, bare: Bare, gateway: Served, calls: int, rate: float
+) -> tuple[list[Block], list[Block], list[Block]]:
     import aiohttp
 
     size, blocks = BLOCK, calls // BLOCK
     plain: list[Block] = []
+    proxied: list[Block] = []
     through: list[Block] = []
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
         for _ in range(2):
             await _block(session, direct, "-", range(200), rate)
+            await _block(session, bare.url, bare.key, range(200), rate)
             await _block(session, gateway.url, gateway.key, range(-200, 0), rate)
         for block in range(blocks):
             numbers = range(block * size, (block + 1) * size)
             plain.append(await _block(session, direct, "-", numbers, rate))
+            proxied.append(await _block(session, bare.url, bare.key, numbers, rate))
             before = gateway.cpu()
             one = await _block(session, gateway.url, gateway.key, numbers, rate)
             after = gateway.cpu()
             cpu = None if before is None or after is None else (after - before) / size
             through.append(Block(one.seconds, one.rate, cpu))
-    return plain, through
+    return plain, proxied, through
 
 
 def latency(calls: int, rate: float, latency_ms: float, concurrency: int, core: int | None) -> dict[str, Any]:
     """Direct and through the gateway, at the same rate, in one run."""
+    if core is not None:
+        # The endpoint inherits it; the gateway is then held to its own.
+        os.sched_setaffinity(0, os.sched_getaffinity(0) - {core})
     with tempfile.TemporaryDirectory() as folder, endpoint(latency_ms) as direct:
+        bare = Bare(direct, core)
         gateway = Served(direct, Path(folder), concurrency, core)
         try:
-            plain, through = asyncio.run(_latency(direct, gateway, calls, rate))
+            plain, proxied, through = asyncio.run(_latency(direct, bare, gateway, calls, rate))
         finally:
+            bare.process.kill()
             counted = gateway.stop()
     one, other = ([second for block in side for second in block.seconds] for side in (plain, through))
     known = [block.cpu for block in through if block.cpu is not None]
     cpu = statistics.median(known) if known else None
-    added = [
-        (statistics.median(b.seconds) - statistics.median(a.seconds)) * 1000
-        for a, b in zip(plain, through, strict=True)
-    ]
+    added, bare_added = (
+        [
+            (statistics.median(b.seconds) - statistics.median(a.seconds)) * 1000
+            for a, b in zip(plain, side, strict=True)
+        ]
+        for side in (through, proxied)
+    )
     return {
         "calls": len(other),
         "asked_per_second": rate,
@@ -174,6 +222,7 @@ def latency(calls: int, rate: float, latency_ms: float, concurrency: int, core: 
         "gateway_ms": {"median": _ms(other, 0.5), "p95": _ms(other, 0.95)},
         "ratio_of_medians": round(statistics.median(other) / statistics.median(one), 3),
         "added_ms_at_the_median": round(statistics.median(added), 3),
+        "bare_proxy_added_ms_at_the_median": round(statistics.median(bare_added), 3),
         "added_ms_quartiles_over_blocks": [round(value, 3) for value in statistics.quantiles(added, n=4)],
         "gateway_cpu_ms_per_call": None if cpu is None else round(cpu * 1000, 3),
         "calls_per_second_of_one_core": None if not cpu else round(1 / cpu),
@@ -252,7 +301,9 @@ def main() -> None:
     one.add_argument("--rate", type=float, default=500.0)
     one.add_argument("--latency-ms", type=float, default=20.0)
     one.add_argument("--concurrency", type=int, default=64)
-    one.add_argument("--core", type=int, help="hold the gateway to this core (Linux)")
+    one.add_argument(
+        "--core", type=int, help="the gateway's own core, which client and endpoint leave to it (Linux)"
+    )
     other = kinds.add_parser("counts")
     other.add_argument("--calls", type=int, default=10_000)
     other.add_argument("--python", default=os.environ.get("NULLGRAD_OPTIMIZERS_PYTHON", ""))

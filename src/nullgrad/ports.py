@@ -75,16 +75,24 @@ class Record:
 
 @runtime_checkable
 class Ledger(Protocol):
-    """The append-only record of replies and facts. Methods are called from one thread at a time."""
+    """The append-only record of replies and facts. Each method is called from one thread at a time."""
 
     def find(self, identities: Sequence[str]) -> dict[str, Reply | Failed]:
         """What is known of these requests; absent ones are left out."""
         ...
 
-    def append(self, records: Sequence[Record], events: Sequence[tuple[str, Event]]) -> None:
+    def append(
+        self, records: Sequence[Record], events: Sequence[tuple[str, Event]], *, wait: bool = True
+    ) -> int | None:
         """Write all in one transaction, durable against a killed process when it returns.
 
         `events` are (run identity, event). What is already there is left as it is.
+
+        Args:
+            wait: whether it may take its time; else nothing is written where it would have to wait for anything.
+
+        Returns:
+            How many of the records are new to the ledger; None where nothing was written.
 
         Raises:
             LedgerError: the disk is full, the file is read-only or locked.

@@ -41,14 +41,20 @@ class Memory:
     def find(self, identities: Sequence[str]) -> dict[str, Reply | Failed]:
         return {one: self.known[one].answer for one in identities if one in self.known}
 
-    def append(self, records: Sequence[Record], events: Sequence[tuple[str, Event]]) -> None:
+    def append(
+        self, records: Sequence[Record], events: Sequence[tuple[str, Event]], *, wait: bool = True
+    ) -> int | None:
+        if self.seconds and not wait:
+            return None
         if self.breaks:
             raise LedgerError("The disk is full.")
         time.sleep(self.seconds)
         self.commits.append(len(records))
+        before = len(self.known)
         for record in records:
             self.known.setdefault(record.identity, record)
         self.events += events
+        return len(self.known) - before
 
     def test_openings(self, task: str, run: str) -> int:
         return 0
@@ -657,12 +663,14 @@ def test_replies_in_flight_when_the_ledger_refuses_are_written_once_it_takes_the
 
         refusals = 1
 
-        def append(self, records: Sequence[Record], events: Sequence[tuple[str, Event]]) -> None:
+        def append(
+            self, records: Sequence[Record], events: Sequence[tuple[str, Event]], *, wait: bool = True
+        ) -> int | None:
             self.refusals -= 1
             if self.refusals >= 0:
                 time.sleep(0.02)
                 raise LedgerError("It is locked.")
-            super().append(records, events)
+            return super().append(records, events, wait=wait)
 
     memory = Locked()
     results, asker, model = scripted(

@@ -302,6 +302,38 @@ def test_a_writer_that_waits_gets_its_turn(path: Path) -> None:
         assert ledger.counts()["replies"] == 1
 
 
+def test_what_may_not_wait_is_left_to_be_written_later(path: Path) -> None:
+    with open_ledger(path) as ledger, contextlib.closing(connect(path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert ledger.append([make_record(1)], [], wait=False) is None
+        assert ledger.counts()["replies"] == 0
+        other.execute("ROLLBACK")
+        assert ledger.append([make_record(1)], [], wait=False) == 1
+        other.execute("BEGIN IMMEDIATE")
+        release = threading.Timer(0.2, lambda: other.execute("ROLLBACK"))
+        release.start()
+        assert ledger.append([make_record(1), make_record(2)], []) == 1
+        release.join()
+
+
+def test_the_log_is_folded_into_the_file_by_a_write_that_may_wait(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nullgrad.edges.ledger.store._CHECKPOINT", 20)
+    log = path.with_name(path.name + "-wal")
+    with open_ledger(path) as ledger:
+        written = [ledger.append([make_record(number)], [], wait=False) for number in range(20)]
+        assert written[0] == 1
+        assert written[-1] is None
+        before = path.read_bytes()
+        assert ledger.append([make_record(100)], []) == 1
+        assert path.read_bytes() != before
+        size = log.stat().st_size
+        assert ledger.append([make_record(101)], [], wait=False) == 1
+        assert log.stat().st_size == size, "the log is begun anew"
+        assert ledger.counts()["replies"] == written.count(1) + 2
+
+
 class Refusing(sqlite3.Connection):
     """SQLite as it is where several processes ask for the log at once: it refuses some, without waiting."""
 

@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from nullgrad.core.candidate import GENERATOR
 
 
+_compact = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
+
+
 def draw_of(*path: str | int | None) -> int:
     """A number from 0 to 2**63 - 1 that depends on every part of the path and nothing else."""
-    text = json.dumps(path, ensure_ascii=True, separators=(",", ":"))
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
+    return int.from_bytes(hashlib.blake2b(_compact(path).encode(), digest_size=8).digest(), "big") >> 1
 
 
 def stream(*path: str | int | None) -> random.Random:

@@ -19,10 +19,14 @@ class MemoryLedger:
         """What is known of these requests."""
         return {one: self._answers[one] for one in identities if one in self._answers}
 
-    def append(self, records: Sequence[Record], events: Sequence[tuple[str, Event]]) -> None:
+    def append(
+        self, records: Sequence[Record], events: Sequence[tuple[str, Event]], *, wait: bool = True
+    ) -> int:
         """Keep replies; what is already there is left as it is."""
+        before = len(self._answers)
         for record in records:
             self._answers.setdefault(record.identity, record.answer)
+        return len(self._answers) - before
 
     def begin_run(self, run: str, spec: str) -> None:
         """Nothing."""

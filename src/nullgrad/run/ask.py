@@ -34,6 +34,9 @@ BREAKER = 8
 ROUNDS = 5
 """How often a call that overload alone kept away gets its attempts anew, each time once another call has succeeded."""
 
+AT_ONCE = 8
+"""Replies that are committed from the loop's own thread, where that needs no waiting: handing so few to the writer thread and back costs more than writing them."""
+
 NOTABLE = 5.0
 """Pauses that an endpoint asks for are told from this length on, in seconds."""
 
@@ -87,7 +90,8 @@ class Asker:
 
     Args:
         models: by their identity.
-        ledger: what is known and where replies go; used from one writer thread and, for look-ups, from the loop's.
+        ledger: what is known and where replies go; used from the loop's thread and, for what may wait, from one
+            writer thread.
         observer: told of every answer.
         budget: what may be spent.
         run: the run's identity, under which events are recorded.
@@ -124,6 +128,7 @@ class Asker:
         self._committing: list[tuple[_Call, Record]] = []
         self._events: list[tuple[str, Event]] = []
         self._flusher: asyncio.Task[None] | None = None
+        self._flushing = False
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self._fatal: BaseException | None = None
         self._closed = False
@@ -389,33 +394,79 @@ class Asker:
             deliver(answer)
 
     def _flush_soon(self) -> None:
-        if self._flusher is None and not self._unwritable:
+        """Commit in the next turn of the loop: what arrives in this one goes along."""
+        if not self._flushing and self._flusher is None and not self._unwritable:
+            self._flushing = True
+            asyncio.get_running_loop().call_soon(self._flush_now)
+
+    def _flush_now(self) -> None:
+        self._flushing = False
+        if self._flusher is not None or self._unwritable:
+            return
+        if len(self._records) > AT_ONCE or not self._commit_now():
             self._flusher = asyncio.get_running_loop().create_task(self._flush())
 
     async def _flush(self) -> None:
         """Group commit: whatever arrives while one commit is under way goes into the next."""
         loop = asyncio.get_running_loop()
         try:
-            while self._records or self._events:
-                batch, self._records = self._records, []
-                events, self._events = self._events, []
-                rows = [record for _, record in batch]
-                self._committing = batch
+            while (self._records or self._events) and not self._unwritable:
+                batch, events = self._take()
+                written = loop.run_in_executor(self._writer, self._append, batch, events)
                 try:
-                    await loop.run_in_executor(self._writer, self._ledger.append, rows, events)
-                    # Another process may have answered the same request first: what the ledger holds is what counts.
-                    kept = self._ledger.find([record.identity for record in rows])
+                    new = await written
                 except Exception as error:
-                    # What cannot be committed must not reach a trial; `finish` tries once more to keep it.
-                    self._records, self._events = batch + self._records, events + self._events
-                    self._committing = []
-                    self._unwritable = True
-                    self._abort(error, committing=True)
-                    return
-                self._uncommitted -= len(rows)
-                self._committed(batch, kept)
+                    self._refused(batch, events, error)
+                else:
+                    self._written(batch, new)
         finally:
             self._flusher = None
+
+    def _commit_now(self) -> bool:
+        """Commit from this thread; returns False, and has done nothing, where that would have to wait."""
+        batch, events = self._take()
+        try:
+            new = self._append(batch, events, wait=False)
+        except Exception as error:
+            self._refused(batch, events, error)
+            return True
+        if new is None:
+            self._records, self._events, self._committing = batch, events, []
+            return False
+        self._written(batch, new)
+        return True
+
+    def _take(self) -> tuple[list[tuple[_Call, Record]], list[tuple[str, Event]]]:
+        batch, self._records = self._records, []
+        events, self._events = self._events, []
+        self._committing = batch
+        return batch, events
+
+    def _append(
+        self, batch: list[tuple[_Call, Record]], events: list[tuple[str, Event]], wait: bool = True
+    ) -> int | None:
+        return self._ledger.append([record for _, record in batch], events, wait=wait)
+
+    def _refused(
+        self, batch: list[tuple[_Call, Record]], events: list[tuple[str, Event]], error: Exception
+    ) -> None:
+        """What cannot be committed must not reach a trial; `finish` tries once more to keep it."""
+        self._records, self._events = batch + self._records, events + self._events
+        self._committing = []
+        self._unwritable = True
+        self._abort(error, committing=True)
+
+    def _written(self, batch: list[tuple[_Call, Record]], new: int | None) -> None:
+        kept: Mapping[str, Reply | Failed] = {}
+        if new != len(batch):
+            # Another process has answered a request first: what the ledger holds is what counts.
+            try:
+                kept = self._ledger.find([record.identity for _, record in batch])
+            except Exception as error:
+                self._refused(batch, [], error)
+                return
+        self._uncommitted -= len(batch)
+        self._committed(batch, kept)
 
     def _committed(self, batch: list[tuple[_Call, Record]], kept: Mapping[str, Reply | Failed]) -> None:
         """Deliver a commit; an observer's error ends the run, and what is paid for stays counted and recorded."""
@@ -455,8 +506,7 @@ class Asker:
             lane.queue.clear()
         if self._tasks and patience > 0:
             await asyncio.wait(set(self._tasks), timeout=patience)
-        while self._flusher is not None:
-            await self._flusher
+        await self._flushed()
 
     async def finish(self, patience: float = 0.0) -> None:
         """Drain, cancel what is still in flight, and commit what is left."""
@@ -465,11 +515,16 @@ class Asker:
             task.cancel()
         if self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
-        while self._flusher is not None:
-            await self._flusher
+        await self._flushed()
         if self._records or self._events:
+            self._unwritable = False
             await self._flush()
         self._writer.shutdown(wait=True)
+
+    async def _flushed(self) -> None:
+        """Return once no commit is under way or about to begin."""
+        while self._flushing or self._flusher is not None:
+            await (self._flusher or asyncio.sleep(0))
 
 
 def _asks_too_long(name: str, error: CallError, patience: float) -> EndpointError:

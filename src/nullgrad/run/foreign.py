@@ -60,7 +60,6 @@ class Desk:
         self._closing: dict[tuple[str, int], asyncio.Event] = {}
         self._choices: dict[tuple[str, int], tuple[str, ...]] = {}
         self._arrived = asyncio.Event()
-        self._batch: list[tuple[Ask, Deliver]] = []
         self.broken: asyncio.Future[NullgradError] = asyncio.get_running_loop().create_future()
 
     def admit(
@@ -134,7 +133,7 @@ class Desk:
                     self._occurrences.give_back(key, number)
             raise self._spent(caller, meter)
         path = DrawPath(self._seed, caller.trial, caller.arm if self._independent else None)
-        waiting = [
+        asked = [
             self._ask(
                 caller,
                 order.request(model, foreign_draw(path, caller.role, order.seed, number), choices),
@@ -143,8 +142,11 @@ class Desk:
             )
             for number, new in taken
         ]
+        waiting = [done for done, _, _ in asked]
+        self._submit([(one, deliver) for _, one, deliver in asked])
         try:
-            answers = await asyncio.gather(*waiting)
+            # Nearly every call asks for one reply, and gathering one costs as much as asking for it.
+            answers = [await waiting[0]] if order.n == 1 else await asyncio.gather(*waiting)
         except asyncio.CancelledError:
             for number, _ in taken:
                 self._occurrences.give_back(key, number)
@@ -171,9 +173,9 @@ class Desk:
 
     def _ask(
         self, caller: Caller, request: Request, meter: Meter, charged: bool
-    ) -> asyncio.Future[Reply | Failed]:
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[Reply | Failed] = loop.create_future()
+    ) -> tuple[asyncio.Future[Reply | Failed], Ask, Deliver]:
+        """What waits for an answer, what is asked, and who takes it."""
+        done: asyncio.Future[Reply | Failed] = asyncio.get_running_loop().create_future()
 
         def deliver(answer: Reply | Failed | BaseException) -> None:
             # Whoever is woken runs in a later turn of the loop, when the meter has been settled below.
@@ -194,19 +196,14 @@ class Desk:
             if not done.done():
                 done.set_result(answer)
 
-        if not self._batch:
-            loop.call_soon(self._submit)
-        self._batch.append((Ask(request, caller.about), deliver))
-        return done
+        return done, Ask(request, caller.about), deliver
 
-    def _submit(self) -> None:
-        """Hand over what arrived in one turn of the loop: one look-up in the ledger for all of it."""
-        batch, self._batch = self._batch, []
+    def _submit(self, asks: list[tuple[Ask, Deliver]]) -> None:
         try:
-            self._session.asker.submit(batch)
+            self._session.asker.submit(asks)
         except Exception as error:
-            # Nobody awaits this callback: whoever waits must be told.
-            for _, deliver in batch:
+            # Others may hold what of it was handed over: all who wait are told the same way.
+            for _, deliver in asks:
                 deliver(error)
 
     def _stopped(self, error: BaseException) -> Refused:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from functools import lru_cache
 from typing import Any
 
 from nullgrad.core.chat import Failed, Message, Reply, Request, Sampling, TokenLogprob, Usage, text_hash
@@ -159,6 +160,7 @@ def seal(table: str, values: Row) -> bytes:
     return hashlib.sha256(b"".join(parts)).digest()
 
 
+@lru_cache(maxsize=64)
 def _about_text(about: About) -> str:
     """JSON without the fields at their default."""
     value = {name: given for name, default in _ABOUT.items() if (given := getattr(about, name)) != default}

@@ -45,6 +45,8 @@ def connect(path: Path, *, read_only: bool = False, busy_seconds: float = 30.0) 
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(f"PRAGMA cache_size = {_CACHE_SIZE}")
         connection.execute(f"PRAGMA journal_size_limit = {64 * 1024 * 1024}")
+        # The log is folded into the file where whoever writes can wait for the disk.
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
         _try_writing(connection)
     except BaseException:
         connection.close()
@@ -63,7 +65,7 @@ def _write_ahead(connection: sqlite3.Connection, busy_seconds: float) -> str:
         try:
             return str(connection.execute("PRAGMA journal_mode = WAL").fetchone()[0])
         except sqlite3.OperationalError as error:
-            if _code(error) not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) or time.monotonic() >= until:
+            if not is_busy(error) or time.monotonic() >= until:
                 raise
             time.sleep(0.01)
 
@@ -143,7 +145,7 @@ def ledger_error(path: Path, error: BaseException, *, opening: bool = False) -> 
             lost,
             "Free some space, then run the same command again to go on.",
         )
-    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+    if is_busy(cause):
         return LedgerError(
             f"The ledger {path} stayed locked by another process.",
             f"Nothing was written just now. {stays}",
@@ -178,6 +180,11 @@ def ledger_error(path: Path, error: BaseException, *, opening: bool = False) -> 
         lost,
         "Check the disk and the file with nullgrad verify, then run the same command again.",
     )
+
+
+def is_busy(error: BaseException) -> bool:
+    """Whether another process holds what was asked for."""
+    return _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 def _code(error: BaseException) -> int:

@@ -1,7 +1,7 @@
 """The ledger in SQLite: append-only, content-addressed, shared by processes.
 
-Two connections: `find` reads on one, from the event loop's thread; `append` writes on the other, from the
-writer thread. What an `append` committed, the next `find` of any process sees.
+Two connections: `find` reads on one, from the event loop's thread; `append` writes on the other, from whatever
+thread may wait for it. What an `append` committed, the next `find` of any process sees.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +24,7 @@ from nullgrad.core.chat import Failed, Reply, Request
 from nullgrad.core.effects import About
 from nullgrad.core.events import Event, TestOpened, parse_event
 from nullgrad.edges.ledger import codec
-from nullgrad.edges.ledger.connect import connect, engine_of, ledger_error
+from nullgrad.edges.ledger.connect import connect, engine_of, is_busy, ledger_error
 from nullgrad.edges.ledger.migrations import migrate, require_current
 from nullgrad.edges.ledger.schema import SEALED, events, replies, runs, texts
 from nullgrad.errors import LedgerError
@@ -34,6 +35,9 @@ T = TypeVar("T")
 
 _FIND_MOST = 512
 """Identities in one look-up; fewer are padded to a power of two, so that ten prepared statements serve all."""
+
+_CHECKPOINT = 1000
+"""Commits and rows after which the log is folded into the file: about 6 MB of log. SQLite would do so within a commit, and wait for the disk there."""
 
 _PAGE = 500
 """Rows read at a time where a whole table is walked: no reading transaction stays open between pages."""
@@ -105,13 +109,19 @@ def open_ledger(path: Path, *, read_only: bool = False, busy_seconds: float = 30
         for one in opened:
             one.close()
         raise ledger_error(path, error, opening=True) from None
-    return SqlLedger(path, reader, None if read_only else writer)
+    return SqlLedger(path, reader, None if read_only else writer, busy_seconds)
 
 
 class SqlLedger:
     """Implements `ports.Ledger`; made by `open_ledger`."""
 
-    def __init__(self, path: Path, reader: sqlite3.Connection, writer: sqlite3.Connection | None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        reader: sqlite3.Connection,
+        writer: sqlite3.Connection | None,
+        busy_seconds: float = 30.0,
+    ) -> None:
         self.path = path
         self._reader = reader
         self._finder = reader.cursor()
@@ -119,7 +129,9 @@ class SqlLedger:
         self._reading = threading.Lock()
         self._writing = threading.Lock()
         self._read_engine = engine_of(reader, writes=False)
-        self._connection = engine_of(writer, writes=True).connect() if writer is not None else None
+        self._busy_seconds = busy_seconds
+        self._waits = True
+        self._logged = 0
 
     def find(self, identities: Sequence[str]) -> dict[str, Reply | Failed]:
         """What is known of these requests; absent ones are left out.
@@ -140,21 +152,33 @@ class SqlLedger:
         except (sqlite3.Error, ValueError, TypeError) as error:
             raise ledger_error(self.path, error) from None
 
-    def append(self, records: Sequence[Record], events: Sequence[tuple[str, Event]]) -> None:
+    def append(
+        self, records: Sequence[Record], events: Sequence[tuple[str, Event]], *, wait: bool = True
+    ) -> int | None:
         """Write all in one transaction, durable against a killed process when it returns.
 
         What is already there is left as it is: a request keeps the answer that was recorded first. A power failure
         can lose the last commits, never parts of one.
+
+        Args:
+            records: answered calls.
+            events: (run identity, event).
+            wait: whether it may take its time; else nothing is written where another process holds the lock, or
+                where the log is due to be folded into the file.
+
+        Returns:
+            How many of the records are new to the ledger; None where nothing was written.
 
         Raises:
             LedgerError: the disk is full, the file is read-only, damaged, or stayed locked; nothing of it is written.
         """
         at = _now()
         bodies = {message.content for record in records for message in record.request.messages}
-        self._write(
-            (_INSERT_TEXT, [codec.text_row(body) for body in bodies]),
+        return self._write(
             (_INSERT_REPLY, [codec.reply_row(record, at) for record in records]),
+            (_INSERT_TEXT, [codec.text_row(body) for body in bodies]),
             (_INSERT_EVENT, [codec.event_row(run, event, at) for run, event in events]),
+            wait=wait,
         )
 
     def begin_run(self, run: str, spec: str) -> None:
@@ -186,8 +210,7 @@ class SqlLedger:
         """Close both connections; safe to call twice. The last process to close folds the log into the file."""
         with self._writing, self._reading:
             self._reader.close()
-            if self._connection is not None and self._writer is not None:
-                self._connection.close()
+            if self._writer is not None:
                 self._writer.close()
 
     def __enter__(self) -> SqlLedger:
@@ -314,21 +337,56 @@ class SqlLedger:
             yield from page
             last = page[-1].id
 
-    def _write(self, *statements: tuple[str, list[codec.Row]]) -> None:
-        """Run statements, each with its rows, in one transaction."""
-        if self._connection is None:
+    def _write(self, *statements: tuple[str, list[codec.Row]], wait: bool = True) -> int | None:
+        """Run statements, each with its rows, in one transaction; the rows that the first one inserted, or None."""
+        writer = self._writer
+        if writer is None:
             raise LedgerError(
                 f"The ledger {self.path} is open for reading only.",
                 "Nothing was written.",
                 "Open it for writing.",
             )
+        if (not wait and self._logged >= _CHECKPOINT) or not self._writing.acquire(blocking=wait):
+            return None
         try:
-            with self._writing, self._connection.begin():
-                for statement, rows in statements:
-                    if rows:
-                        self._connection.exec_driver_sql(statement, rows)
-        except (sqlite3.Error, SQLAlchemyError, OSError) as error:
-            raise ledger_error(self.path, error) from None
+            if not self._begin(writer, wait):
+                return None
+            inserted = [
+                writer.executemany(statement, rows).rowcount for statement, rows in statements if rows
+            ]
+            writer.execute("COMMIT")
+            self._logged += 1 + sum(len(rows) for _, rows in statements)
+            if self._logged >= _CHECKPOINT and wait:
+                self._fold(writer)
+            return inserted[0] if statements[0][1] else 0
+        except BaseException as error:
+            with suppress(sqlite3.Error):
+                if writer.in_transaction:
+                    writer.execute("ROLLBACK")
+            if isinstance(error, (sqlite3.Error, OSError)):
+                raise ledger_error(self.path, error) from None
+            raise
+        finally:
+            self._writing.release()
+
+    def _begin(self, writer: sqlite3.Connection, wait: bool) -> bool:
+        """Take the lock for writing; False where another process has it and it is not waited for."""
+        if wait is not self._waits:
+            writer.execute(f"PRAGMA busy_timeout = {int(self._busy_seconds * 1000) if wait else 0}")
+            self._waits = wait
+        try:
+            writer.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if not wait and is_busy(error):
+                return False
+            raise
+        return True
+
+    def _fold(self, writer: sqlite3.Connection) -> None:
+        """Fold the log into the file, as far as readers let it; what is committed is safe either way."""
+        self._logged = 0
+        with suppress(sqlite3.Error):
+            writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
 
 def _now() -> str:
