@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 from nullgrad.core.candidate import GENERATOR
 
-
 _compact = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-F = TypeVar("F", bound=Callable[..., Any])
+from nullgrad.surfaces.options import ENDPOINT, SPENDING, roles, shared, spending_of
 
 DECLARED = "declared"
 """`--sequential` without numbers."""
@@ -21,15 +20,8 @@ _OPTIONS = (
         multiple=True,
         help="Generator: openai/NAME, local:NAME-or-FILE.gguf, litellm/…, script:FILE; NAME=MODEL for one of several.",
     ),
-    click.option("--optimizer-model", help="Who proposes prompts [default: the generator's model]."),
-    click.option("--critic-model", help="Who evaluates in critic arms [default: the generator's model]."),
-    click.option("--judge-model", help="Who grades, for the scorer `judge` [default: the critic's model]."),
-    click.option(
-        "--base-url",
-        help="Of an OpenAI-compatible endpoint [default: $OPENAI_BASE_URL, else the official one].",
-    ),
-    click.option("--endpoint-name", help="Name under which its replies are kept [default: the base URL]."),
-    click.option("--no-seed", is_flag=True, help="Send no `seed`, for endpoints that refuse it."),
+    *roles()[1:],
+    *ENDPOINT,
     click.option("--task", "tasks", multiple=True, help="Another task than the study's; may be repeated."),
     click.option(
         "--scale", type=float, default=1.0, show_default=True, help="Shrink trials and steps to this share."
@@ -47,20 +39,12 @@ _OPTIONS = (
         metavar="[N,N,…]",
         help="Look after these numbers of blocks and stop what is decided (alone: a third, two thirds and all).",
     ),
-    click.option(
-        "--concurrency", type=int, default=32, show_default=True, help="Calls in flight per model at most."
-    ),
-    click.option("--max-calls", type=int, help="Paid calls that the command may make."),
-    click.option("--max-tokens", "max_total_tokens", type=int, help="Tokens that the command may pay for."),
-    click.option("--max-usd", type=float, help="Dollars that the command may spend."),
+    *SPENDING,
 )
 
 
-def study_options(command: F) -> F:
-    """Add the argument STUDY and the options."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+study_options = shared(_OPTIONS)
+"""Adds the argument STUDY and the options."""
 
 
 def study_of(options: dict[str, Any]) -> Any:
@@ -69,7 +53,7 @@ def study_of(options: dict[str, Any]) -> Any:
     Raises:
         UserError: it cannot be run as asked.
     """
-    from nullgrad.api import SamplingEntry, Spending, Study, given_models
+    from nullgrad.api import SamplingEntry, Study, given_models
 
     return Study.from_file(
         options["study"],
@@ -92,7 +76,7 @@ def study_of(options: dict[str, Any]) -> Any:
         ),
         sequential=_looks(options["sequential"]),
         concurrency=options["concurrency"],
-        spending=Spending(options["max_calls"], options["max_total_tokens"], options["max_usd"]),
+        spending=spending_of(options),
     )
 
 

@@ -10,6 +10,19 @@ from typing import Any
 import click
 
 from nullgrad.surfaces.delivery import deliver
+from nullgrad.surfaces.options import (
+    ENDPOINT,
+    LEDGER,
+    ON_FAILURE,
+    RESULT,
+    SAMPLING,
+    SPENDING,
+    TASK,
+    asked,
+    roles,
+    shared,
+    task_overrides,
+)
 
 EXIT_BUDGET = 4
 
@@ -31,17 +44,14 @@ PROMPT_SUFFIXES = (".md", ".txt")
     help="A file, also one saved by GEPA or DSPy; run:ID or last (the best prompt of a recorded optimization); best (of all recorded runs of the task).",
 )
 @click.option("--component", help="Which prompt of a saved program that has several.")
-@click.option(
-    "--model",
-    "-m",
-    required=True,
-    help="Generator: openai/NAME, local:NAME-or-FILE.gguf, litellm/…, script:FILE.",
+@shared(
+    roles(
+        optimizer=None,
+        critic=None,
+        judge="Who grades, for the scorer `judge` [default: the generator's model].",
+    ),
+    ENDPOINT,
 )
-@click.option("--judge-model", help="Who grades, for the scorer `judge` [default: the generator's model].")
-@click.option(
-    "--base-url", help="Of an OpenAI-compatible endpoint [default: $OPENAI_BASE_URL, else the official one]."
-)
-@click.option("--endpoint-name", help="Name under which its replies are kept [default: the base URL].")
 @click.option("--sections", is_flag=True, help="Ablate the after prompt's sections, on validation.")
 @click.option("--repeats", default=5, show_default=True, help="Evaluations of each prompt of the ablation.")
 @click.option(
@@ -81,39 +91,9 @@ PROMPT_SUFFIXES = (".md", ".txt")
     type=int,
     help="Alternatives of a token to ask for [default: what the model usually gives]; more makes new requests.",
 )
-@click.option("--concurrency", default=32, show_default=True, help="Calls in flight per model at most.")
-@click.option("--temperature", type=float, help="Sent only if given.")
-@click.option("--top-p", type=float, help="Sent only if given.")
-@click.option(
-    "--max-completion", "max_tokens", type=int, help="Limit of a reply in tokens; sent only if given."
-)
-@click.option("--no-seed", is_flag=True, help="Send no `seed`, for endpoints that refuse it.")
+@shared(SAMPLING)
 @click.option("--dry-run", is_flag=True, help="Forecast calls and price, and stop.")
-@click.option("--max-calls", type=int, help="Paid calls that this command may make.")
-@click.option("--max-tokens", "max_total_tokens", type=int, help="Tokens that this command may pay for.")
-@click.option("--max-usd", type=float, help="Dollars that this command may spend.")
-@click.option(
-    "--on-failure",
-    type=click.Choice(["missing", "suspend"]),
-    default="missing",
-    show_default=True,
-    help="What becomes of a call that failed for good.",
-)
-@click.option(
-    "--ledger", type=click.Path(path_type=Path), help="Where replies are kept [default: .nullgrad/ledger.db]."
-)
-@click.option("--out", type=click.Path(path_type=Path), help="Write the report there as JSON.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
-@click.option("--quiet", is_flag=True, help="No progress.")
-@click.option("--input", help='For a data file: input column, or a template such as "{title}: {body}".')
-@click.option("--target", help="For a data file: the column of the right answer.")
-@click.option("--prompt", help="The seed prompt; replaces the task file's.")
-@click.option("--format", "format_", help="The fixed suffix that prescribes the form of the answer.")
-@click.option(
-    "--scorer", help="exact, normalized, contains, choice, number, labels, regex, judge or module:function."
-)
-@click.option("--labels", help="Closed label set, separated by commas.")
-@click.option("--split", help="Examples per split, such as 30/50/120.")
+@shared(SPENDING, ON_FAILURE, LEDGER, RESULT, TASK)
 def command(**options: Any) -> int:
     """Audit a change of prompt of TASK, whoever wrote it: class by class, and what the gain is made of.
 
@@ -123,14 +103,12 @@ def command(**options: Any) -> int:
     from nullgrad.api import (
         DEFAULT_LEDGER,
         Audit,
-        Spending,
         check_component,
         check_out,
         given_prompt,
         load_task,
     )
     from nullgrad.surfaces.audit_text import print_audit
-    from nullgrad.surfaces.commands.optimize import task_overrides
     from nullgrad.surfaces.interrupt import run_interruptibly
     from nullgrad.surfaces.progress import make_progress
     from nullgrad.surfaces.text import print_forecast
@@ -154,30 +132,14 @@ def command(**options: Any) -> int:
         task,
         before.text,
         after.text,
-        model=options["model"],
-        judge_model=options["judge_model"],
-        base_url=options["base_url"],
-        endpoint_name=options["endpoint_name"],
-        send_seed=not options["no_seed"],
         sections=options["sections"] or minimize is not None,
-        repeats=options["repeats"],
-        margin=options["margin"],
         prior=None if options["prior"] is None else prior_of(options["prior"]),
-        fresh=options["fresh"],
-        curve=options["curve"],
-        items=options["items"],
-        ordinal=options["ordinal"],
         seed=options["seed"] if options["seed"] is not None else recorded.seed or 0,
         trial=options["trial"] if options["trial"] is not None else recorded.trial or 0,
         logprobs=asked_logprobs(options),
-        concurrency=options["concurrency"],
-        temperature=options["temperature"],
-        top_p=options["top_p"],
-        max_tokens=options["max_tokens"],
-        spending=Spending(options["max_calls"], options["max_total_tokens"], options["max_usd"]),
-        on_failure=options["on_failure"],
         names=(before.name, after.name),
         notes=(*before.notes, *after.notes),
+        **asked(options, "repeats", "margin", "fresh", "curve", "items", "ordinal", "on_failure"),
         **more,
     )
     forecast = job.forecast

@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from nullgrad.surfaces.options import RESULT, shared
+
 EXCEEDED = 1
 """Exit code where a declared rate of error is exceeded."""
 
@@ -45,9 +47,7 @@ EVERY = 5.0
 @click.option("--full", is_flag=True, help="With --self: print every contrast and family as well.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of every draw.")
 @click.option("--processes", type=int, help="At a time [default: one for each core].")
-@click.option("--out", type=click.Path(path_type=Path), help="Write the result there as JSON.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
-@click.option("--quiet", is_flag=True, help="No progress.")
+@shared(RESULT)
 def command(**options: Any) -> int:
     """The A/A test of OPTIMIZER, an arm of nullgrad's or a third party's optimizer: what it claims where no prompt has
     any effect.

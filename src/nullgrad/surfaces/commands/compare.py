@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
 
 from nullgrad.surfaces.delivery import deliver
+from nullgrad.surfaces.options import (
+    ENDPOINT,
+    LEDGER,
+    OPTIMIZER_TEMPERATURE,
+    RESULT,
+    SAMPLING,
+    SPENDING,
+    WORDS,
+    asked,
+    roles,
+    shared,
+)
 
 EXIT_BUDGET = 4
 
@@ -34,20 +45,7 @@ EXIT_BUDGET = 4
     show_default=True,
     help="Label controls beside each: feedback and selection labels made wrong, none shown (none); off for no control.",
 )
-@click.option(
-    "--model",
-    "-m",
-    required=True,
-    help="Generator: openai/NAME, local:NAME-or-FILE.gguf, litellm/…, script:FILE.",
-)
-@click.option("--optimizer-model", help="Who proposes prompts [default: the generator's model].")
-@click.option("--critic-model", help="Who evaluates in critic arms [default: the generator's model].")
-@click.option("--judge-model", help="Who grades, for the scorer `judge` [default: the critic's model].")
-@click.option(
-    "--base-url", help="Of an OpenAI-compatible endpoint [default: $OPENAI_BASE_URL, else the official one]."
-)
-@click.option("--endpoint-name", help="Name under which its replies are kept [default: the base URL].")
-@click.option("--no-seed", is_flag=True, help="Send no `seed`, for endpoints that refuse it.")
+@shared(roles(), ENDPOINT)
 @click.option("--seed", default=0, show_default=True, help="The study's seed.")
 @click.option(
     "--alpha", default=0.05, show_default=True, help="One-sided level of a family of contrasts, a share."
@@ -61,29 +59,11 @@ EXIT_BUDGET = 4
     help="A setting of an optimizer's library, such as gepa.reflection_minibatch_size=5; may be repeated.",
 )
 @click.option("--batch-size", default=3, show_default=True, help="Training examples of a step of own arms.")
-@click.option("--temperature", type=float, help="Sent with every call of every entry, only if given.")
-@click.option("--optimizer-temperature", type=float, help="The optimizer's own [default: --temperature].")
-@click.option("--top-p", type=float, help="Sent only if given.")
-@click.option(
-    "--max-completion", "max_tokens", type=int, help="Limit of a reply in tokens; sent only if given."
-)
-@click.option(
-    "--words",
-    type=click.Choice(["standard", "compact"]),
-    help="Pack of words of own arms [default: by the optimizer's size].",
-)
+@shared(SAMPLING, OPTIMIZER_TEMPERATURE, WORDS)
 @click.option("--parallel", default=2, show_default=True, help="Trials side by side.")
-@click.option("--concurrency", default=32, show_default=True, help="Calls in flight per model at most.")
-@click.option("--max-calls", type=int, help="Paid calls that this command may make.")
-@click.option("--max-tokens", "max_total_tokens", type=int, help="Tokens that this command may pay for.")
-@click.option("--max-usd", type=float, help="Dollars that this command may spend.")
+@shared(SPENDING)
 @click.option("--dry-run", is_flag=True, help="Say what it asks at most, and stop.")
-@click.option(
-    "--ledger", type=click.Path(path_type=Path), help="Where replies are kept [default: .nullgrad/ledger.db]."
-)
-@click.option("--out", type=click.Path(path_type=Path), help="Write the result there as JSON.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
-@click.option("--quiet", is_flag=True, help="No progress.")
+@shared(LEDGER, RESULT)
 def command(**options: Any) -> int:
     """Compare optimizers on TASK at one budget, each with its label controls, on sealed test data.
 
@@ -134,33 +114,14 @@ def comparison_of(options: dict[str, Any]) -> Any:
     Raises:
         UserError: it cannot be run as asked.
     """
-    from nullgrad.api import Compare, Spending, parse_settings
+    from nullgrad.api import Compare, parse_settings
 
     margin = options["margin"]
     return Compare(
         options["task"],
         options["optimizers"],
-        model=options["model"],
-        optimizer_model=options["optimizer_model"],
-        critic_model=options["critic_model"],
-        judge_model=options["judge_model"],
-        base_url=options["base_url"],
-        endpoint_name=options["endpoint_name"],
-        send_seed=not options["no_seed"],
-        budget=options["budget"],
-        trials=options["trials"],
-        controls=options["controls"],
-        seed=options["seed"],
-        alpha=options["alpha"],
         margin=None if margin is None else margin / 100,
-        batch_size=options["batch_size"],
         settings=parse_settings(options["settings"]),
-        temperature=options["temperature"],
-        optimizer_temperature=options["optimizer_temperature"],
-        top_p=options["top_p"],
-        max_tokens=options["max_tokens"],
         pack=options["words"],
-        parallel=options["parallel"],
-        concurrency=options["concurrency"],
-        spending=Spending(options["max_calls"], options["max_total_tokens"], options["max_usd"]),
+        **asked(options, "budget", "trials", "controls", "seed", "alpha", "batch_size", "parallel"),
     )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
+
+from nullgrad.surfaces.options import RESULT, shared
 
 FAILED = 1
 """Exit code where an adapter fails a check."""
@@ -19,9 +20,7 @@ FAILED = 1
     "--full", is_flag=True, help="Say what is behind every judgement, not only those that did not pass."
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of every run.")
-@click.option("--out", type=click.Path(path_type=Path), help="Write the result there as JSON.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
-@click.option("--quiet", is_flag=True, help="No progress.")
+@shared(RESULT)
 def command(**options: Any) -> int:
     """Run the adapters of third-party optimizers through the checks, offline, in simulated worlds.
 

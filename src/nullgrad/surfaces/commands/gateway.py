@@ -12,6 +12,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from nullgrad.surfaces.options import ENDPOINT, LEDGER, SPENDING, asked, roles, shared
+
 if TYPE_CHECKING:
     from nullgrad.api import GatewayReport, GatewayServer, Serving
 
@@ -21,32 +23,24 @@ EXIT_INTERRUPTED = 130
 
 @click.command(name="gateway", context_settings={"ignore_unknown_options": False})
 @click.argument("program", nargs=-1, type=click.UNPROCESSED, metavar="[-- PROGRAM ...]")
-@click.option(
-    "--model",
-    "-m",
-    required=True,
-    help="Answers the role generator: openai/NAME, local:NAME-or-FILE.gguf, litellm/…, script:FILE.",
+@shared(
+    roles(
+        "Answers the role generator: openai/NAME, local:NAME-or-FILE.gguf, litellm/…, script:FILE.",
+        optimizer="Answers the role optimizer [default: the generator's model].",
+        critic="Answers the role critic [default: no such role].",
+        judge="Answers the role judge [default: no such role].",
+    ),
+    ENDPOINT,
 )
-@click.option("--optimizer-model", help="Answers the role optimizer [default: the generator's model].")
-@click.option("--critic-model", help="Answers the role critic [default: no such role].")
-@click.option("--judge-model", help="Answers the role judge [default: no such role].")
-@click.option(
-    "--base-url", help="Of the models' endpoint [default: $OPENAI_BASE_URL, else the official one]."
-)
-@click.option("--endpoint-name", help="Name under which its replies are kept [default: the base URL].")
-@click.option("--no-seed", is_flag=True, help="Send no `seed`, for endpoints that refuse it.")
 @click.option(
     "--budget",
     help="What the program may ask for, replayed calls included: 2000calls, 500ktokens, 5usd, or several with commas.",
 )
-@click.option("--max-calls", type=int, help="Paid calls that this command may make.")
-@click.option("--max-tokens", "max_total_tokens", type=int, help="Tokens that this command may pay for.")
-@click.option("--max-usd", type=float, help="Dollars that this command may spend.")
+@shared(SPENDING)
 @click.option("--arm", default="program", show_default=True, help="Name under which calls are recorded.")
 @click.option("--trial", default=0, show_default=True, help="Trial number; another one means other draws.")
 @click.option("--seed", default=0, show_default=True, help="Likewise, the study's seed.")
 @click.option("--any-model", is_flag=True, help="Answer whatever model name a call asks for.")
-@click.option("--concurrency", default=32, show_default=True, help="Calls in flight per model at most.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=0, show_default=True, help="Port to listen on; 0 takes a free one.")
 @click.option("--expose", is_flag=True, help="Allow an address that other machines may reach.")
@@ -55,9 +49,7 @@ EXIT_INTERRUPTED = 130
     type=click.Path(path_type=Path),
     help="Keep base URL and keys there, for the next start too.",
 )
-@click.option(
-    "--ledger", type=click.Path(path_type=Path), help="Where replies are kept [default: .nullgrad/ledger.db]."
-)
+@shared(LEDGER)
 @click.option(
     "--json", "as_json", is_flag=True, help="Two lines of JSON: where it serves, and at the end the counts."
 )
@@ -71,27 +63,11 @@ def command(**options: Any) -> int:
     \b
     Exit codes: 0 done (or the program's), 2 your mistake, 3 the endpoint's failure, 4 a budget reached.
     """
-    from nullgrad.api import DEFAULT_LEDGER, GatewayServer, Spending
+    from nullgrad.api import DEFAULT_LEDGER, GatewayServer
 
     server = GatewayServer(
-        model=options["model"],
-        optimizer_model=options["optimizer_model"],
-        critic_model=options["critic_model"],
-        judge_model=options["judge_model"],
-        base_url=options["base_url"],
-        endpoint_name=options["endpoint_name"],
-        send_seed=not options["no_seed"],
-        arm=options["arm"],
-        trial=options["trial"],
-        seed=options["seed"],
-        budget=options["budget"],
-        spending=Spending(options["max_calls"], options["max_total_tokens"], options["max_usd"]),
-        concurrency=options["concurrency"],
-        any_model=options["any_model"],
-        host=options["host"],
-        port=options["port"],
         exposed=options["expose"],
-        key_file=options["key_file"],
+        **asked(options, "arm", "trial", "seed", "budget", "any_model", "host", "port", "key_file"),
     )
     program, as_json = tuple(options["program"]), options["as_json"]
     ledger = options["ledger"] or DEFAULT_LEDGER

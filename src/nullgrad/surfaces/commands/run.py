@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
 
 from nullgrad.surfaces.delivery import deliver
+from nullgrad.surfaces.options import LEDGER, RESULT, shared
 from nullgrad.surfaces.study_options import study_of, study_options
 
 EXIT_BUDGET = 4
@@ -16,12 +16,7 @@ EXIT_BUDGET = 4
 
 @click.command(name="run")
 @study_options
-@click.option(
-    "--ledger", type=click.Path(path_type=Path), help="Where replies are kept [default: .nullgrad/ledger.db]."
-)
-@click.option("--out", type=click.Path(path_type=Path), help="Write the result there as JSON.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
-@click.option("--quiet", is_flag=True, help="No progress.")
+@shared(LEDGER, RESULT)
 def command(**options: Any) -> int:
     """Run or resume STUDY: a study file, or a preset's name. The same command goes on where it stopped.
 
