@@ -11,8 +11,9 @@ from nullgrad.core.compare import Comparison, Entry
 from nullgrad.core.effects import About
 from nullgrad.core.events import Compared, TestScored
 from nullgrad.core.foreign_budget import Allowance
+from nullgrad.surfaces import compare_progress
 from nullgrad.surfaces.compare_plan_text import plan_lines
-from nullgrad.surfaces.compare_progress import CompareProgress, PlainCompareProgress
+from nullgrad.surfaces.compare_progress import CompareProgress, LiveCompareProgress, PlainCompareProgress
 
 ENTRY = Entry("gepa/correct/correct", "gepa")
 REPLY = Reply("yes", "stop", Usage(10, 1))
@@ -48,6 +49,31 @@ def test_trials_that_had_ended_before_count_as_done_and_take_no_time() -> None:
     progress.started = time.monotonic() - 10
     # 2 x 100 calls are left at most, of which 50 are done, at 5 a second.
     assert progress.seconds_left() == pytest.approx(30, rel=0.05)
+
+
+def test_what_came_from_the_ledger_in_a_moment_says_nothing_of_the_time_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(compare_progress.time, "monotonic", lambda: clock[0])
+    progress = CompareProgress(Comparison("t", (ENTRY,), 4, Allowance(1000)), 4000)
+    for _ in range(900):
+        progress.on_answer(About("generator", "foreign", ENTRY.name, 0), REPLY, "replayed")
+    for _ in range(200):
+        clock[0] += compare_progress.MARK_EVERY
+        answered(progress, 1, 1)
+    # One call in five seconds, and 4,000 calls at most less those of the running trials.
+    assert progress.seconds_left() == pytest.approx((4000 - 1100) * 5, rel=0.02)
+
+
+def test_a_terminal_gets_a_bar_of_the_trials() -> None:
+    with LiveCompareProgress(Comparison("t", (ENTRY,), 3, Allowance(100)), 300) as progress:
+        answered(progress, 3)
+        progress.on_event(Compared(ENTRY.scope(0), "budget"))
+        progress.say("A line above it.")
+        (row,) = progress.rows()
+    assert (row.done, row.total) == (1, 3)
+    assert row.summary.startswith("1/3 trials · 3 calls")
 
 
 def test_without_a_budget_in_calls_time_is_told_by_trials() -> None:

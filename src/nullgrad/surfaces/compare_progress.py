@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 import time
-from types import TracebackType
-from typing import Any, Self
-
-import click
+from collections import deque
+from typing import Any
 
 from nullgrad.core.compare import Comparison
-from nullgrad.surfaces.progress import PLAIN_EVERY, Progress, duration, short
+from nullgrad.surfaces.progress import Bars, Lines, Progress, Row, duration, short
 
 SHOWN = 4
 """Running trials that a line names."""
+
+RECENT = 300.0
+"""Seconds whose calls the time left is estimated from."""
+
+MARK_EVERY = 5.0
+"""Seconds between the counts that are kept of them."""
 
 
 class CompareProgress(Progress):
@@ -37,6 +40,7 @@ class CompareProgress(Progress):
         self._ended: set[str] = set()
         self.running: dict[str, int] = {}
         self.replayed = 0
+        self._marks: deque[tuple[float, int]] = deque()
 
     def on_answer(self, about: Any, answer: Any, source: str) -> None:
         """Count one answer."""
@@ -45,6 +49,11 @@ class CompareProgress(Progress):
             self.running[scope] = self.running.get(scope, 0) + 1
         self.replayed += source == "replayed"
         super().on_answer(about, answer, source)
+        now = time.monotonic()
+        if now - (self._marks[-1][0] if self._marks else self.started) >= MARK_EVERY:
+            self._marks.append((now, self.asked))
+            while now - self._marks[0][0] > RECENT:
+                self._marks.popleft()
 
     def on_event(self, event: Any) -> None:
         """Tell of trials that end, and of prompts that are read on test."""
@@ -67,12 +76,22 @@ class CompareProgress(Progress):
         return self._before + len(self._ended)
 
     def seconds_left(self) -> float | None:
-        """About how long it takes at the pace so far, at most where the budget is in calls; None while nothing is known."""
-        elapsed, left = time.monotonic() - self.started, self.total - self.done
+        """About how long it takes, at most where the budget is in calls; None while nothing is known.
+
+        Calls are taken at their recent pace: what a resumed trial has from the ledger comes in a moment, and says
+        nothing of what is still to be asked.
+        """
+        now, left = time.monotonic(), self.total - self.done
         if self._limit is not None and self.paid:
             calls = left * self._limit - sum(self.running.values())
-            return calls * elapsed / self.asked
-        return left * elapsed / len(self._ended) if self._ended else None
+            since, before = self._marks[0] if self._marks else (self.started, 0)
+            recent = self.asked - before
+            return calls * (now - since) / recent if recent else None
+        return left * (now - self.started) / len(self._ended) if self._ended else None
+
+    def rows(self) -> list[Row]:
+        """One bar, of all trials."""
+        return [Row(self.done, max(self.total, 1), self.summary())]
 
     def summary(self) -> str:
         """One line."""
@@ -90,65 +109,12 @@ class CompareProgress(Progress):
         return " · ".join([*parts, *running])
 
 
-class PlainCompareProgress(CompareProgress):
-    """Lines: one for each trial that ends, and the summary a few seconds apart."""
-
-    def __init__(self, comparison: Comparison, expected: int, before: int = 0) -> None:
-        super().__init__(comparison, expected, before)
-        self._last = time.monotonic()
-
-    def say(self, text: str) -> None:
-        """Print it; a run does not end because nobody can read of it."""
-        with contextlib.suppress(OSError):
-            click.echo(text, err=True)
-
-    def tick(self) -> None:
-        """Print the summary now and then."""
-        now = time.monotonic()
-        if now - self._last >= PLAIN_EVERY:
-            self._last = now
-            self.say(self.summary())
+class PlainCompareProgress(Lines, CompareProgress):
+    """As lines: one for each trial that ends, and the summary."""
 
 
-class LiveCompareProgress(CompareProgress):
-    """A bar that refreshes four times a second from a thread of its own."""
-
-    def __init__(self, comparison: Comparison, expected: int, before: int = 0) -> None:
-        super().__init__(comparison, expected, before)
-        from rich.console import Console
-        from rich.progress import BarColumn, TextColumn
-        from rich.progress import Progress as Bars
-
-        self._console = Console(stderr=True)
-        self._bars = Bars(
-            BarColumn(bar_width=20),
-            TextColumn("{task.fields[summary]}", markup=False),
-            console=self._console,
-            refresh_per_second=4,
-            transient=True,
-        )
-        self._task = self._bars.add_task("", total=max(self.total, 1), summary="starting")
-        self._drawn = 0.0
-
-    def __enter__(self) -> Self:
-        self._bars.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bars.stop()
-
-    def say(self, text: str) -> None:
-        """Print it above the bar."""
-        self._console.print(text, markup=False, highlight=False, style="dim")
-
-    def tick(self) -> None:
-        """Update the bar's values; it draws itself."""
-        now = time.monotonic()
-        if now - self._drawn > 0.2:
-            self._drawn = now
-            self._bars.update(self._task, completed=self.done, summary=self.summary())
+class LiveCompareProgress(Bars, CompareProgress):
+    """As a bar."""
 
 
 def make_compare_progress(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,6 +16,23 @@ from nullgrad.api import Forecast
 
 PLAIN_EVERY = 5.0
 """Seconds between plain lines."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One bar.
+
+    Attributes:
+        done: so much of `total`.
+        total: at least 1.
+        summary: behind the bar.
+        name: before it.
+    """
+
+    done: int
+    total: int
+    summary: str
+    name: str = ""
 
 
 class Progress:
@@ -102,6 +121,10 @@ class Progress:
             parts.append(self.standing)
         return " · ".join(parts)
 
+    def rows(self) -> list[Row]:
+        """What bars show: here one, of all calls."""
+        return [Row(done=min(self.asked, self.expected), total=max(self.expected, 1), summary=self.summary())]
+
     def say(self, text: str) -> None:
         """A line that stays."""
 
@@ -109,12 +132,12 @@ class Progress:
         """Something changed."""
 
 
-class PlainProgress(Progress):
-    """Lines, a few seconds apart."""
+class Lines:
+    """Of a `Progress`: lines on standard error, the summary a few seconds apart."""
 
-    def __init__(self, expected: int) -> None:
-        super().__init__(expected)
-        self._last = time.monotonic()
+    started: float
+    summary: Callable[[], str]
+    _last = 0.0
 
     def say(self, text: str) -> None:
         """Print it; a run does not end because nobody can read of it."""
@@ -124,50 +147,63 @@ class PlainProgress(Progress):
     def tick(self) -> None:
         """Print the summary now and then."""
         now = time.monotonic()
-        if now - self._last >= PLAIN_EVERY:
+        if now - max(self._last, self.started) >= PLAIN_EVERY:
             self._last = now
             self.say(self.summary())
 
 
-class LiveProgress(Progress):
-    """A bar that refreshes four times a second from a thread of its own."""
+class Bars:
+    """Of a `Progress`: a bar for each of its rows, drawn four times a second by a thread of their own."""
 
-    def __init__(self, expected: int) -> None:
-        super().__init__(expected)
+    rows: Callable[[], list[Row]]
+    _drawn = 0.0
+
+    def __enter__(self) -> Self:
         from rich.console import Console
         from rich.progress import BarColumn, TextColumn
-        from rich.progress import Progress as Bars
+        from rich.progress import Progress as Live
 
         self._console = Console(stderr=True)
-        self._bars = Bars(
-            BarColumn(bar_width=24),
+        self._live = Live(
+            TextColumn("{task.fields[name]}", markup=False),
+            BarColumn(bar_width=20),
             TextColumn("{task.fields[summary]}", markup=False),
             console=self._console,
             refresh_per_second=4,
             transient=True,
         )
-        self._task = self._bars.add_task("", total=max(expected, 1), summary="starting")
-        self._drawn = 0.0
-
-    def __enter__(self) -> Self:
-        self._bars.start()
+        self._tasks = [
+            self._live.add_task("", total=row.total, name=row.name, summary=row.summary)
+            for row in self.rows()
+        ]
+        self._live.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bars.stop()
+        self._live.stop()
 
     def say(self, text: str) -> None:
-        """Print it above the bar."""
+        """Print it above the bars."""
         self._console.print(text, markup=False, highlight=False, style="dim")
 
     def tick(self) -> None:
-        """Update the bar's values; it draws itself."""
+        """Update the bars' values; they draw themselves."""
         now = time.monotonic()
-        if now - self._drawn > 0.2:
-            self._drawn = now
-            self._bars.update(self._task, completed=min(self.asked, self.expected), summary=self.summary())
+        if now - self._drawn <= 0.2:
+            return
+        self._drawn = now
+        for task, row in zip(self._tasks, self.rows(), strict=True):
+            self._live.update(task, completed=row.done, summary=row.summary)
+
+
+class PlainProgress(Lines, Progress):
+    """As lines."""
+
+
+class LiveProgress(Bars, Progress):
+    """As a bar."""
 
 
 def make_progress(forecast: Forecast, *, quiet: bool) -> Progress:

@@ -6,15 +6,12 @@ import sys
 import time
 from collections.abc import Callable
 from decimal import Decimal
-from types import TracebackType
-from typing import Any, Self
-
-import click
+from typing import Any
 
 from nullgrad.core.arms import SEED
 from nullgrad.core.study import Study
 from nullgrad.core.study_facts import parse_scope
-from nullgrad.surfaces.progress import PLAIN_EVERY, Progress, duration, short
+from nullgrad.surfaces.progress import PLAIN_EVERY, Bars, Lines, Progress, Row, duration, short
 
 Cost = Callable[[Any, Any], Decimal | None]
 """From what a call was for and its usage to dollars, None where unknown."""
@@ -96,6 +93,15 @@ class StudyProgress(Progress):
             parts.append(f"about {duration(left / self.pace)} left")
         return " · ".join(parts)
 
+    def rows(self) -> list[Row]:
+        """A bar for the trials of each arm, and one for all calls."""
+        arms = [
+            Row(done, self.total(arm), f"{done}/{self.total(arm)} trials", arm)
+            for arm, done in self.trials.items()
+        ]
+        calls = Row(min(self.asked, self.expected), max(self.expected, 1), self.summary(), "calls")
+        return [*arms, calls]
+
     def told_blocks(self) -> str:
         """Complete blocks: of the only cell, or of each."""
         if len(self.blocks) == 1:
@@ -111,85 +117,24 @@ class StudyProgress(Progress):
         return ", ".join(f"{arm} {count}/{self.total(arm)}" for arm, count in self.trials.items())
 
 
-class PlainStudyProgress(StudyProgress):
-    """Lines: one for each complete block, and the summary a few seconds apart."""
+class PlainStudyProgress(Lines, StudyProgress):
+    """As lines: one for each complete block, and the summary."""
 
-    def __init__(self, study: Study, cost: Cost) -> None:
-        super().__init__(study, cost)
-        self._last = self._by_arm = time.monotonic()
-
-    def say(self, text: str) -> None:
-        """Print it; a run does not end because nobody can read of it."""
-        try:
-            click.echo(text, err=True)
-        except OSError:
-            return
+    _by_arm = 0.0
 
     def on_block(self, cell: str, number: int) -> None:
         """Tell it, and now and then how far each arm is."""
         self.say(f"{cell}: block {number} is complete ({self.blocks[cell]} of {self._study.blocks})")
         now = time.monotonic()
-        if now - self._by_arm >= 12 * PLAIN_EVERY or all(
+        if now - max(self._by_arm, self.started) >= 12 * PLAIN_EVERY or all(
             count == self._study.blocks for count in self.blocks.values()
         ):
             self._by_arm = now
             self.say(f"trials: {self.told_trials()}")
 
-    def tick(self) -> None:
-        """Print the summary now and then."""
-        now = time.monotonic()
-        if now - self._last >= PLAIN_EVERY:
-            self._last = now
-            self.say(self.summary())
 
-
-class LiveStudyProgress(StudyProgress):
-    """A bar for each arm and one for all, refreshed from a thread of their own."""
-
-    def __init__(self, study: Study, cost: Cost) -> None:
-        super().__init__(study, cost)
-        from rich.console import Console
-        from rich.progress import BarColumn, TextColumn
-        from rich.progress import Progress as Bars
-
-        self._console = Console(stderr=True)
-        self._bars = Bars(
-            TextColumn("{task.fields[name]}", markup=False),
-            BarColumn(bar_width=20),
-            TextColumn("{task.fields[summary]}", markup=False),
-            console=self._console,
-            refresh_per_second=4,
-            transient=True,
-        )
-        self._tasks = {
-            arm: self._bars.add_task("", total=self.total(arm), name=arm, summary="") for arm in self.trials
-        }
-        self._all = self._bars.add_task("", total=max(self.expected, 1), name="calls", summary="starting")
-        self._drawn = 0.0
-
-    def __enter__(self) -> Self:
-        self._bars.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bars.stop()
-
-    def say(self, text: str) -> None:
-        """Print it above the bars."""
-        self._console.print(text, markup=False, highlight=False, style="dim")
-
-    def tick(self) -> None:
-        """Update the bars' values; they draw themselves."""
-        now = time.monotonic()
-        if now - self._drawn <= 0.2:
-            return
-        self._drawn = now
-        for arm, task in self._tasks.items():
-            done = self.trials[arm]
-            self._bars.update(task, completed=done, summary=f"{done}/{self.total(arm)} trials")
-        self._bars.update(self._all, completed=min(self.asked, self.expected), summary=self.summary())
+class LiveStudyProgress(Bars, StudyProgress):
+    """As a bar for each arm and one for all."""
 
 
 def make_study_progress(study: Study, cost: Cost, *, quiet: bool) -> StudyProgress:
