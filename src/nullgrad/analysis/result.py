@@ -24,6 +24,7 @@ from nullgrad.analysis.recommendation import (
 from nullgrad.analysis.selection_report import SelectionReport, selection_report
 from nullgrad.analysis.stats.intervals import resolvable_gain
 from nullgrad.analysis.study.attribution import FreePart, Ladder, free_part, ladder_attribution
+from nullgrad.analysis.written import Recorded, frame
 from nullgrad.core.arms import side_arms
 from nullgrad.core.chat import Reply
 from nullgrad.core.events import TestOpened
@@ -33,7 +34,6 @@ from nullgrad.core.rows import mean_known, score_row
 from nullgrad.core.selection import Objective
 from nullgrad.core.setting import scope_of
 from nullgrad.core.task import Example, TaskView, UnparsedAnswer
-from nullgrad.errors import UserError
 
 MANY_UNPARSED = 0.10
 """Share of unparsed test answers from which raw replies are shown."""
@@ -60,7 +60,7 @@ class Chosen:
 
 
 @dataclass(frozen=True, slots=True)
-class OptimizeResult:
+class OptimizeResult(Recorded):
     """What one optimization found.
 
     Attributes:
@@ -210,28 +210,13 @@ class OptimizeResult:
             **serialize.spend_dict(self.spend),
         }
 
-    def to_json(self) -> str:
-        """`to_dict` as text, the same bytes for the same result."""
-        return json.dumps(self.to_dict(), ensure_ascii=False, indent=2)
-
-    def canonical(self) -> str:
-        """What the ledger keeps: JSON without what this or that command paid, the same for every replay."""
-        value = {key: part for key, part in self.to_dict().items() if key not in serialize.SPEND_KEYS}
-        return json.dumps(value, ensure_ascii=True, separators=(",", ":"))
-
     def to_pandas(self) -> Any:
         """The class-wise table as a DataFrame, one row per slot and label.
 
         Raises:
             UserError: pandas is not installed.
         """
-        try:
-            import pandas  # type: ignore[import-untyped]
-        except ImportError:
-            raise UserError(
-                "pandas is not installed.", "There is no table to return.", "pip install pandas"
-            ) from None
-        return pandas.DataFrame(
+        return frame(
             [
                 {
                     "slot": row.slot,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -30,6 +29,7 @@ from nullgrad.analysis.audit.options import (
 )
 from nullgrad.analysis.audit.slot import Setup, SlotAudit, slot_audit, verdict_of
 from nullgrad.analysis.audit.verdict import PREVALENCE_TYPE, AuditVerdict
+from nullgrad.analysis.written import Written
 from nullgrad.core.task import UnparsedPolicy
 from nullgrad.errors import UserError
 
@@ -52,7 +52,7 @@ WHOLE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class PredictionAudit:
+class PredictionAudit(Written):
     """What two prompts' answers to the same examples show.
 
     Attributes:
@@ -92,10 +92,6 @@ class PredictionAudit:
         from nullgrad.analysis.audit.values import audit_dict
 
         return audit_dict(self)
-
-    def to_json(self) -> str:
-        """`to_dict` as text."""
-        return json.dumps(self.to_dict(), ensure_ascii=False, indent=2)
 
 
 def audit_predictions(

@@ -25,6 +25,7 @@ from nullgrad.analysis.audit.predictions import AuditVerdict, PredictionAudit
 from nullgrad.analysis.audit.rows import AnswerPair, AnswerRow, answered_row, audit_answers, no_classes
 from nullgrad.analysis.gain import Gain, PromptScore, paired_gain, prompt_score
 from nullgrad.analysis.recommendation import unreadable
+from nullgrad.analysis.written import Recorded, frame
 from nullgrad.core.audit import AblationRun, AuditFacts, Readings
 from nullgrad.core.audit_plan import AuditPlan
 from nullgrad.core.events import TestOpened
@@ -39,7 +40,7 @@ OUTSIDE_CURVE = "fresh:"
 
 
 @dataclass(frozen=True, slots=True)
-class AuditReport:
+class AuditReport(Recorded):
     """What an audit of two prompts found.
 
     Attributes:
@@ -162,27 +163,12 @@ class AuditReport:
             **serialize.spend_dict(self.spend),
         }
 
-    def to_json(self) -> str:
-        """`to_dict` as text, the same bytes for the same report."""
-        return json.dumps(self.to_dict(), ensure_ascii=False, indent=2)
-
-    def canonical(self) -> str:
-        """What the ledger keeps: JSON without what this or that command paid, the same for every replay."""
-        value = {key: part for key, part in self.to_dict().items() if key not in serialize.SPEND_KEYS}
-        return json.dumps(value, ensure_ascii=True, separators=(",", ":"))
-
     def to_pandas(self) -> Any:
         """The class-wise table as a DataFrame, one row per slot and label.
 
         Raises:
             UserError: pandas is not installed.
         """
-        try:
-            import pandas  # type: ignore[import-untyped,unused-ignore]
-        except ImportError:
-            raise UserError(
-                "pandas is not installed.", "There is no table to return.", "pip install pandas"
-            ) from None
         rows = []
         for slot in () if self.predictions is None else self.predictions.slots:
             for one in slot.classes:
@@ -192,7 +178,7 @@ class AuditReport:
                     row[f"{name}_before"] = None if change is None else change.before
                     row[f"{name}_after"] = None if change is None else change.after
                 rows.append({**row, "suppressed": one.suppressed, "doubtful": one.doubtful})
-        return pandas.DataFrame(rows)
+        return frame(rows)
 
 
 def analyse_audit(

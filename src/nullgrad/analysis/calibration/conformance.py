@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from nullgrad.analysis.written import Written
 from nullgrad.core.conformance import CHECKS, Finding, Word
 
 
@@ -42,7 +42,7 @@ class ConformanceRow:
 
 
 @dataclass(frozen=True, slots=True)
-class ConformanceReport:
+class ConformanceReport(Written):
     """Adapters by checks.
 
     Attributes:
@@ -95,7 +95,3 @@ class ConformanceReport:
             "checks": {check: CHECKS[check] for check in self.checks},
             "tables": self.tables(),
         }
-
-    def to_json(self) -> str:
-        """`to_dict` as text, the same bytes for the same result."""
-        return json.dumps(self.to_dict(), ensure_ascii=False, indent=2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil, sqrt
@@ -12,6 +11,7 @@ from typing import Any
 from nullgrad.analysis.calibration.rates import Rate
 from nullgrad.analysis.serialize import PLACES
 from nullgrad.analysis.stats.intervals import Interval, normal_quantile
+from nullgrad.analysis.written import Written
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class Advice:
 
 
 @dataclass(frozen=True, slots=True)
-class PhantomResult:
+class PhantomResult(Written):
     """The A/A test of one optimizer.
 
     Attributes:
@@ -192,10 +192,6 @@ class PhantomResult:
                 for examples, budget, candidates in one.kept
             ],
         }
-
-    def to_json(self) -> str:
-        """`to_dict` as text, the same bytes for the same result."""
-        return json.dumps(self.to_dict(), ensure_ascii=False, indent=2)
 
 
 def _rounded(value: float) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -19,13 +18,14 @@ from nullgrad.analysis.calibration.rates import (
 )
 from nullgrad.analysis.serialize import PLACES
 from nullgrad.analysis.stats.estimate import Design, Estimate, NotEstimable
+from nullgrad.analysis.written import Written
 
 TABLES = ("verdicts", "predictions", "contrasts", "families", "decomposition")
 """Every table, in order."""
 
 
 @dataclass(frozen=True, slots=True)
-class SelfCalibration:
+class SelfCalibration(Written):
     """What nullgrad's verdicts are worth in worlds whose truth is known.
 
     Attributes:
@@ -211,10 +211,6 @@ class SelfCalibration:
             "too_often_wrong": [one.text for one in self.too_often_wrong],
             "too_silent": [one.text for one in self.too_silent],
         }
-
-    def to_json(self) -> str:
-        """`to_dict` as text, the same bytes for the same result."""
-        return json.dumps(self.to_dict(), ensure_ascii=False, indent=2)
 
 
 def _rate(name: str, rate: Rate) -> dict[str, Any]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from nullgrad.analysis import serialize
 from nullgrad.analysis.comparison import tables as comparison_tables
@@ -31,10 +30,10 @@ from nullgrad.analysis.comparison.rows import SHARE, CompareRows, Mean, claimed_
 from nullgrad.analysis.stats.estimate import NotEstimable
 from nullgrad.analysis.stats.permutation import RESAMPLES
 from nullgrad.analysis.study.audits import ArmAudits
+from nullgrad.analysis.written import Tabled
 from nullgrad.core.compare import ComparedTrial, Comparison, SeedScores
 from nullgrad.core.facts import Spend
 from nullgrad.core.task import TaskView
-from nullgrad.errors import UserError
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +62,7 @@ class TrialLine:
 
 
 @dataclass(frozen=True, slots=True)
-class CompareResult:
+class CompareResult(Tabled):
     """What a comparison found.
 
     Attributes:
@@ -81,6 +80,8 @@ class CompareResult:
         notes: what a reader of the numbers has to know.
         spend: calls, tokens, dollars, seconds of this command.
     """
+
+    MAIN: ClassVar[str] = "entries"
 
     run: str
     version: str
@@ -161,34 +162,6 @@ class CompareResult:
             "notes": list(self.notes),
             **serialize.spend_dict(self.spend),
         }
-
-    def to_json(self) -> str:
-        """`to_dict` as text, the same bytes for the same result."""
-        return json.dumps(self.to_dict(), ensure_ascii=False, indent=2)
-
-    def canonical(self) -> str:
-        """JSON without what this or that command paid: the same for every replay."""
-        value = {key: part for key, part in self.to_dict().items() if key not in serialize.SPEND_KEYS}
-        return json.dumps(value, ensure_ascii=True, separators=(",", ":"))
-
-    def to_pandas(self, table: str = "entries") -> Any:
-        """One of the tables as a DataFrame.
-
-        Raises:
-            UserError: there is no such table, or pandas is not installed.
-        """
-        found = self.tables()
-        if table not in found:
-            raise UserError(
-                f"There is no table {table!r}.", "Nothing is returned.", f"Known: {', '.join(found)}."
-            )
-        try:
-            import pandas  # type: ignore[import-untyped,unused-ignore]
-        except ImportError:
-            raise UserError(
-                "pandas is not installed.", "There is no table to return.", "pip install pandas"
-            ) from None
-        return pandas.DataFrame(found[table])
 
 
 def compare_trials(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -27,6 +26,7 @@ from nullgrad.analysis.study.critic_quality import CriticQuality, critic_quality
 from nullgrad.analysis.study.rows import CellData, whole
 from nullgrad.analysis.study.trajectory import MeanOver, TrajectoryPoint, mean_over, trajectories
 from nullgrad.analysis.study.verdicts import Signature, VerdictLine, signatures, study_verdicts, undeclared
+from nullgrad.analysis.written import Tabled
 from nullgrad.core.arms import SEED, Arm, Rung, ladder
 from nullgrad.core.facts import Block, Spend
 from nullgrad.core.study import Study
@@ -111,7 +111,7 @@ class CellInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class StudyResult:
+class StudyResult(Tabled):
     """What a study found.
 
     Attributes:
@@ -129,6 +129,8 @@ class StudyResult:
         notes: what a reader of the numbers has to know.
         spend: calls, tokens, dollars, seconds of this command.
     """
+
+    MAIN: ClassVar[str] = "contrasts"
 
     run: str
     name: str
@@ -203,34 +205,6 @@ class StudyResult:
             "notes": list(self.notes),
             **serialize.spend_dict(self.spend),
         }
-
-    def to_json(self) -> str:
-        """`to_dict` as text, the same bytes for the same result."""
-        return json.dumps(self.to_dict(), ensure_ascii=False, indent=2)
-
-    def canonical(self) -> str:
-        """JSON without what this or that command paid: the same for every replay."""
-        value = {key: part for key, part in self.to_dict().items() if key not in serialize.SPEND_KEYS}
-        return json.dumps(value, ensure_ascii=True, separators=(",", ":"))
-
-    def to_pandas(self, table: str = "contrasts") -> Any:
-        """One of the tables as a DataFrame.
-
-        Raises:
-            UserError: there is no such table, or pandas is not installed.
-        """
-        found = self.tables()
-        if table not in found:
-            raise UserError(
-                f"There is no table {table!r}.", "Nothing is returned.", f"Known: {', '.join(found)}."
-            )
-        try:
-            import pandas  # type: ignore[import-untyped,unused-ignore]
-        except ImportError:
-            raise UserError(
-                "pandas is not installed.", "There is no table to return.", "pip install pandas"
-            ) from None
-        return pandas.DataFrame(found[table])
 
 
 def analyse_study(
