@@ -452,7 +452,9 @@ def test_half_a_result_is_refused(
     said = mistake(capsys, "export", "half.json", "--format", "mlflow", "--ledger", "l.db", "--out", "ml")
     assert "no whole result" in said and "classes" in said
     (folder / "c.json").write_text(json.dumps({"nullgrad": "0", "run": "r", "comparison": "c", "tables": {}}))
-    assert "neither an optimization nor a study" in mistake(capsys, "export", "c.json", "--format", "mlflow")
+    assert "no whole result" in mistake(capsys, "export", "c.json", "--format", "mlflow")
+    (folder / "d.json").write_text(json.dumps({"nullgrad": "0", "run": "r", "calibration": "c"}))
+    assert "is no result" in mistake(capsys, "export", "d.json", "--format", "mlflow")
 
 
 def other_ledger(folder: Path) -> str:

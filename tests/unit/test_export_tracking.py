@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 import nullgrad
 from nullgrad.api import read_run
+from nullgrad.api.export import export_run
 from nullgrad.api.export_figures import usage
 from nullgrad.api.export_tracking import tracked_run
 from nullgrad.core.events import CandidateScored, StepDone, TestScored
@@ -17,6 +19,8 @@ from nullgrad.edges.export.mlflow import _name
 from nullgrad.edges.export.values import TrackedRun
 from nullgrad.edges.ledger.store import open_ledger
 from nullgrad.edges.models.script import ScriptModel
+from nullgrad.errors import UserError
+from tests.support.comparisons import counted, foreign
 from tests.support.reports import study_run
 from tests.support.studies import oblige
 from tests.support.workload import write_task
@@ -139,6 +143,41 @@ def test_a_study(tmp_path: Path) -> None:
         name = f"contrast/{row['cell']}/{row['name']}/difference_points"
         assert figures.get(name) == row["difference_points"]
     assert run.params["study"] == "small" and run.kind == "study"
+
+
+def test_a_comparison(tmp_path: Path) -> None:
+    gepa, own = foreign("gepa"), foreign("textgrad")
+    made = counted((gepa, own), (10, 9, 11), {gepa.name: (14, 13, 12), own.name: (10, None, 12)})
+    report = json.loads(made.result().to_json())
+    run, said = tracked(report, tmp_path / "none.db")
+    assert len(said) == 1 and "When it ran is left out." in said[0]
+    figures = numbers(run)
+    for row in report["tables"]["entries"]:
+        assert figures.get(f"entry/{row['entry']}/sealed_points") == row["sealed_points"]
+    for row in report["tables"]["contrasts"]:
+        name = f"contrast/{row['family']}/{row['name']}/difference_points"
+        assert figures.get(name) == row["difference_points"]
+    assert figures["calls"] == 300 * 6 and figures["test_seed"] == 0.5
+    assert (run.kind, run.params["budget_calls"], run.params["trials"]) == ("comparison", 400, 3)
+    assert run.tags["nullgrad.best"] == "none" and report["crown"]["text"] in run.note
+    assert len(run.children) == 6
+    for child, row in zip(run.children, report["tables"]["trials"], strict=True):
+        assert child.name == f"{row['entry']} #{row['trial']}" and child.group == run.group
+        assert numbers(child).get("sealed_points") == row["sealed_points"]
+        assert numbers(child).get("test") == (row["score"] if row["result"] else None)
+        assert child.files == ({"prompt.md": row["prompt"] + "\n"} if row["prompt"] else {})
+        assert child.tags["nullgrad.ended"] == row["ended"]
+    (failed,) = [child for child in run.children if child.tags["nullgrad.ended"] == "failed"]
+    assert "test" not in numbers(failed) and "the package ended with an error" in failed.note
+
+
+@pytest.mark.parametrize("form", ["inspect", "promptfoo"])
+def test_forms_that_a_comparison_has_not(form: str, tmp_path: Path) -> None:
+    gepa = foreign("gepa")
+    file = tmp_path / "c.json"
+    file.write_text(counted((gepa,), (10, 9), {gepa.name: (14, 13)}).result().to_json(), "utf-8")
+    with pytest.raises(UserError, match=f"--format {form} does not take"):
+        export_run(form, str(file), tmp_path / "none.db")
 
 
 def test_a_result_file_without_its_ledger(tmp_path: Path) -> None:

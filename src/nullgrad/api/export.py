@@ -23,6 +23,9 @@ from nullgrad.errors import UserError
 
 Notice = Callable[[str], None]
 
+OF_COMPARISONS = ("mlflow", "wandb")
+"""Forms that a comparison of optimizers has, too."""
+
 
 @dataclass(frozen=True, slots=True)
 class Exported:
@@ -68,11 +71,11 @@ def export_run(
         UserError: there is no such run, its task is not at hand, the extra is not installed, or nothing can be written.
     """
     report = read_run(run, ledger)
-    if "study" not in report and "recommendation" not in report:
+    if "comparison" in report and form not in OF_COMPARISONS:
         raise UserError(
-            f"The run {report.get('run', run)} is neither an optimization nor a study.",
+            f"The run {report['run']} is a comparison, which --format {form} does not take.",
             NOTHING,
-            "nullgrad report prints it.",
+            f"Take --format {' or '.join(OF_COMPARISONS)}; nullgrad report prints it, and writes its tables.",
         )
     if out is not None and out.exists() and not out.is_dir():
         raise UserError(f"--out {out} is a file.", NOTHING, f"Name a folder for --format {form}.")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from nullgrad.api.export_comparison import tracked_comparison
 from nullgrad.api.export_figures import course, gain_figures, spent, study_figures, usage
 from nullgrad.api.export_prompts import generator_of, recorded_run
 from nullgrad.api.run_usage import paid_replies, sharing_runs
@@ -47,7 +48,7 @@ class _Recorded:
 
 
 def tracked_run(report: Mapping[str, Any], ledger: Path, on_notice: Notice) -> TrackedRun:
-    """A run with its trials as children: those of a study, and of an optimization that made several.
+    """A run with its trials as children: those of a study, a comparison, and of an optimization that made several.
 
     Args:
         report: its result; without its ledger it has no figures by step.
@@ -57,6 +58,10 @@ def tracked_run(report: Mapping[str, Any], ledger: Path, on_notice: Notice) -> T
     Raises:
         LedgerError: the ledger cannot be read.
     """
+    if "comparison" in report:
+        return tracked_comparison(
+            report, _tags(report), _note(report, ""), *_times(report, ledger, on_notice)
+        )
     recorded = _recorded(report, ledger, on_notice)
     run = _of_study(report, recorded) if "tables" in report else _of_optimization(report, recorded)
     if recorded is None:
@@ -79,6 +84,18 @@ def tracked_run(report: Mapping[str, Any], ledger: Path, on_notice: Notice) -> T
         ended=recorded.ended,
         children=tuple(replace(one, begun=recorded.begun, ended=recorded.ended) for one in run.children),
     )
+
+
+def _times(report: Mapping[str, Any], ledger: Path, on_notice: Notice) -> tuple[str, str]:
+    """When a run was begun, and when it last stated a fact."""
+    try:
+        with recorded_run(report, ledger) as (book, row):
+            return row.created_at, last_stated(book, row.run)
+    except LedgerError:
+        raise
+    except UserError as error:
+        on_notice(f"{error.what} When it ran is left out.")
+        return "", ""
 
 
 def _recorded(report: Mapping[str, Any], ledger: Path, on_notice: Notice) -> _Recorded | None:

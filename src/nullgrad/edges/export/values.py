@@ -93,7 +93,7 @@ class TrackedRun:
     Attributes:
         name: for people.
         kind: what it is.
-        group: name of what it is compared with: the task, or the study.
+        group: name of what it is compared with: the task, the study, or the comparison.
         params: settings, plain values by name.
         tags: texts by name.
         figures: numbers.
@@ -104,7 +104,7 @@ class TrackedRun:
     """
 
     name: str
-    kind: Literal["optimization", "study", "trial"]
+    kind: Literal["optimization", "study", "comparison", "trial"]
     group: str
     params: dict[str, str | int | float | bool]
     tags: dict[str, str]
