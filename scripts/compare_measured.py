@@ -4,7 +4,7 @@
     scripts/compare_measured.py -- TASK --optimizers …   # another one in its place: what follows nullgrad compare
     scripts/compare_measured.py --example             # the example at the beginning, with a simulated model: minutes
 
-Each is an ordinary `nullgrad compare`, printed before it runs; all processes ask the one model that the command has loaded.
+Each is an ordinary `nullgrad compare`, printed before it runs; all processes ask the models that the command has loaded.
 NULLGRAD_OPTIMIZERS_PYTHON names the interpreter that has the packages.
 """
 
@@ -27,10 +27,17 @@ LEDGER = ROOT / ".nullgrad" / "compare.db"
 TITLE = "## A measured comparison"
 
 MEASURED = (
-    "studies/compare-tickets.yaml", "--optimizers", "gepa,dspy-mipro,promptolution-opro,textgrad,trace,nullgrad",
-    "--budget", "800calls", "--trials", "3", "--controls", "feedback", "--model", "local:smollm2-135m", "--max-completion", "256",
+    "studies/compare-tickets.yaml",
+    "--optimizers", "gepa,dspy-mipro,dspy-copro,promptolution-opro,promptolution-capo,nullgrad",
+    "--budget", "800calls", "--trials", "3", "--controls", "feedback", "--model", "local:smollm2-135m",
+    "--optimizer-model", "local:qwen2.5-coder-0.5b-instruct-q4_k_m.gguf",
+    "--temperature", "0", "--max-completion", "256", "--parallel", "6",
 )  # fmt: skip
-"""Replies of the task are held to its labels, for nullgrad's own arms and third-party packages alike."""
+"""Replies of the task are held to its labels, for nullgrad's own arms and third-party packages alike.
+
+The optimizer's model is larger than the generator's: what the embedded one writes as a proposal, most packages cannot read.
+Its file is Qwen2.5-Coder-0.5B-Instruct, Q4_K_M, which its publisher has as GGUF; it is expected in the repository's folder.
+"""
 
 EXAMPLE = (
     "sim/gradient", "--optimizers", "gepa,textgrad,nullgrad", "--budget", "800calls", "--controls", "feedback",

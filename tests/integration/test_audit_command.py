@@ -200,6 +200,8 @@ def test_a_budget_leaves_what_is_complete_and_goes_on_from_there(capsys: pytest.
     full = as_json(capsys, line("--sections", "--repeats", "2"))
     assert full["complete"]
     assert full["calls"]["replayed"] >= part["calls"]["paid"]
+    again = as_json(capsys, line("--sections", "--repeats", "2", "--max-calls", "0"))
+    assert again["complete"] and again["calls"]["paid"] == 0
 
 
 def test_a_budget_that_only_the_test_fits_into_still_audits_it(capsys: pytest.CaptureFixture[str]) -> None:

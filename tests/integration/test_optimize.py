@@ -155,6 +155,9 @@ def test_a_budget_ends_the_run_with_a_result_and_exit_code_4(
         again = as_json(capsys, arguments(endpoint))
         assert lasting(again) == lasting(whole)
         assert again["calls"]["paid"] < whole["calls"]["paid"]
+        replayed = as_json(capsys, arguments(endpoint, "--max-calls", "0"))
+        assert lasting(replayed) == lasting(whole)
+        assert replayed["calls"]["paid"] == 0
 
 
 def test_what_an_earlier_run_read_of_the_sealed_test_is_not_set_aside_again(

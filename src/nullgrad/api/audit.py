@@ -22,6 +22,7 @@ from nullgrad.core.fresh_items import ITEMS, SHARES, fresh_items, has_share, ite
 from nullgrad.core.objective import has_classes
 from nullgrad.core.task import Example, Task
 from nullgrad.edges.ledger.store import open_ledger
+from nullgrad.edges.ledger.usage import has_reported
 from nullgrad.edges.models.prices import price_table
 from nullgrad.edges.packs import load_pack
 from nullgrad.edges.tasks.shipped import resolve_task
@@ -238,7 +239,9 @@ class Audit:
             on_failure=self._on_failure,
             price=self._price,
         )
-        session.budget.check(_reserve(least, limits))
+        if not has_reported(ledger, plan.run):
+            # What has reported is in the ledger, test and all; anything that is not ends the run as a budget's end does.
+            session.budget.check(_reserve(least, limits))
         ledger.begin_run(plan.run, plan.spec)
         before = ledger.test_openings(plan.task.digest, plan.run)
         async with session:

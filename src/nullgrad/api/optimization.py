@@ -22,6 +22,7 @@ from nullgrad.core.plan import Controls, Plan
 from nullgrad.core.selection import Objective
 from nullgrad.core.task import Task
 from nullgrad.edges.ledger.store import open_ledger
+from nullgrad.edges.ledger.usage import has_reported
 from nullgrad.edges.models.named import default_pack
 from nullgrad.edges.models.prices import price_table
 from nullgrad.edges.packs import load_pack
@@ -238,7 +239,9 @@ class Optimization:
             on_failure=self._on_failure,
             price=self._price,
         )
-        session.budget.check(reserve)
+        if not has_reported(ledger, plan.run):
+            # What has reported is in the ledger, test and all; anything that is not ends the run as a budget's end does.
+            session.budget.check(reserve)
         ledger.begin_run(plan.run, plan.spec)
         note_run(ledger, plan.run, plan_intent(plan, self._opened.values()))
         before = ledger.test_openings(plan.task.digest, plan.run)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from nullgrad.core.events import Reported
 from nullgrad.edges.ledger.schema import events, replies
 from nullgrad.edges.ledger.store import SqlLedger
 
@@ -64,6 +65,15 @@ def usage_of(book: SqlLedger, cells: Sequence[str], arms: Sequence[str]) -> list
         RoleUsage(row.role, row.model, row.replies, row.failed, row.prompt, row.completion, row.uncounted)
         for row in rows
     ]
+
+
+def has_reported(ledger: object, run: str) -> bool:
+    """Whether a run in this ledger has reported before; False of a ledger that is no file.
+
+    Raises:
+        LedgerError: the file cannot be read or is damaged.
+    """
+    return isinstance(ledger, SqlLedger) and last_body(ledger, run, Reported.kind) is not None
 
 
 def last_body(book: SqlLedger, run: str, kind: str) -> str | None:
