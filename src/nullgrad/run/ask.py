@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -20,6 +19,7 @@ from nullgrad.core.events import Event
 from nullgrad.errors import BudgetReached, CallError, EndpointError, NullgradError
 from nullgrad.ports import Ledger, Model, Observer, Record
 from nullgrad.run.budget import Budget
+from nullgrad.run.commits import Commits
 from nullgrad.run.drive import Deliver
 from nullgrad.run.limiter import Limiter
 from nullgrad.run.retry import RetryPolicy
@@ -33,9 +33,6 @@ BREAKER = 8
 
 ROUNDS = 5
 """How often a call that overload alone kept away gets its attempts anew, each time once another call has succeeded."""
-
-AT_ONCE = 8
-"""Replies that are committed from the loop's own thread, where that needs no waiting: handing so few to the writer thread and back costs more than writing them."""
 
 NOTABLE = 5.0
 """Pauses that an endpoint asks for are told from this length on, in seconds."""
@@ -124,18 +121,17 @@ class Asker:
         self._price = price
         self._calls: dict[str, _Call] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._records: list[tuple[_Call, Record]] = []
-        self._committing: list[tuple[_Call, Record]] = []
-        self._events: list[tuple[str, Event]] = []
-        self._flusher: asyncio.Task[None] | None = None
-        self._flushing = False
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="ledger")
+        self._commits: Commits[_Call] = Commits(
+            ledger,
+            deliver=self._committed,
+            delivered=self._pump_all,
+            refused=lambda error: self._abort(error, committing=True),
+            broken=self._abort,
+        )
         self._fatal: BaseException | None = None
         self._closed = False
-        self._unwritable = False
         self._judging = False
         self._ceiling = concurrency
-        self._uncommitted = 0
         self.counts = Counts()
 
     def submit(self, asks: list[tuple[Ask, Deliver]]) -> None:
@@ -160,9 +156,8 @@ class Asker:
 
     def state(self, event: Event) -> None:
         """Record a fact with the next commit and tell the observer."""
-        self._events.append((self._run, event))
+        self._commits.state(self._run, event)
         self._observer.on_event(event)
-        self._flush_soon()
 
     def _send(self, identity: str, ask: Ask, deliver: Deliver) -> None:
         if self._fatal is not None:
@@ -188,7 +183,7 @@ class Asker:
         """Start what may start. A limit of tokens or dollars is asked here and not when a call is queued, where nothing is known yet of what the calls before it cost."""
         loop = asyncio.get_running_loop()
         now = loop.time()
-        while lane.queue and lane.limiter.free(now) and self._uncommitted < self._ceiling:
+        while lane.queue and lane.limiter.free(now) and self._commits.uncommitted < self._ceiling:
             call = lane.queue.popleft()
             if not self._admit(call):
                 continue
@@ -265,9 +260,7 @@ class Asker:
 
     def _record(self, call: _Call, answer: Reply | Failed, seconds: float) -> None:
         record = Record(call.identity, call.ask.request, answer, call.ask.about, call.attempts, seconds)
-        self._records.append((call, record))
-        self._uncommitted += 1
-        self._flush_soon()
+        self._commits.record(call, record)
 
     def _failed(self, lane: _Lane, call: _Call, error: CallError, sent: float) -> None:
         if self._fatal is not None or self._closed:
@@ -340,7 +333,7 @@ class Asker:
 
     def _stalled(self) -> bool:
         # Asked after every call: what is nearly always so is looked at first.
-        if self._records or self._committing or self._closed or self._fatal is not None:
+        if self._commits.busy or self._closed or self._fatal is not None:
             return False
         lanes = self._lanes.values()
         return not any(lane.queue or lane.pausing or lane.limiter.in_flight for lane in lanes) and any(
@@ -384,7 +377,7 @@ class Asker:
         for lane in self._lanes.values():
             lane.queue.clear()
             lane.withheld.clear()
-        kept = set() if committing else {call.identity for call, _ in (*self._records, *self._committing)}
+        kept = set() if committing else self._commits.held
         for identity in [identity for identity in self._calls if identity not in kept]:
             self._tell(self._calls.pop(identity), self._fatal)
 
@@ -392,81 +385,6 @@ class Asker:
         waiting, call.waiting = call.waiting, []
         for _, deliver in waiting:
             deliver(answer)
-
-    def _flush_soon(self) -> None:
-        """Commit in the next turn of the loop: what arrives in this one goes along."""
-        if not self._flushing and self._flusher is None and not self._unwritable:
-            self._flushing = True
-            asyncio.get_running_loop().call_soon(self._flush_now)
-
-    def _flush_now(self) -> None:
-        self._flushing = False
-        if self._flusher is not None or self._unwritable:
-            return
-        if len(self._records) > AT_ONCE or not self._commit_now():
-            self._flusher = asyncio.get_running_loop().create_task(self._flush())
-
-    async def _flush(self) -> None:
-        """Group commit: whatever arrives while one commit is under way goes into the next."""
-        loop = asyncio.get_running_loop()
-        try:
-            while (self._records or self._events) and not self._unwritable:
-                batch, events = self._take()
-                written = loop.run_in_executor(self._writer, self._append, batch, events)
-                try:
-                    new = await written
-                except Exception as error:
-                    self._refused(batch, events, error)
-                else:
-                    self._written(batch, new)
-        finally:
-            self._flusher = None
-
-    def _commit_now(self) -> bool:
-        """Commit from this thread; returns False, and has done nothing, where that would have to wait."""
-        batch, events = self._take()
-        try:
-            new = self._append(batch, events, wait=False)
-        except Exception as error:
-            self._refused(batch, events, error)
-            return True
-        if new is None:
-            self._records, self._events, self._committing = batch, events, []
-            return False
-        self._written(batch, new)
-        return True
-
-    def _take(self) -> tuple[list[tuple[_Call, Record]], list[tuple[str, Event]]]:
-        batch, self._records = self._records, []
-        events, self._events = self._events, []
-        self._committing = batch
-        return batch, events
-
-    def _append(
-        self, batch: list[tuple[_Call, Record]], events: list[tuple[str, Event]], wait: bool = True
-    ) -> int | None:
-        return self._ledger.append([record for _, record in batch], events, wait=wait)
-
-    def _refused(
-        self, batch: list[tuple[_Call, Record]], events: list[tuple[str, Event]], error: Exception
-    ) -> None:
-        """What cannot be committed must not reach a trial; `finish` tries once more to keep it."""
-        self._records, self._events = batch + self._records, events + self._events
-        self._committing = []
-        self._unwritable = True
-        self._abort(error, committing=True)
-
-    def _written(self, batch: list[tuple[_Call, Record]], new: int | None) -> None:
-        kept: Mapping[str, Reply | Failed] = {}
-        if new != len(batch):
-            # Another process has answered a request first: what the ledger holds is what counts.
-            try:
-                kept = self._ledger.find([record.identity for _, record in batch])
-            except Exception as error:
-                self._refused(batch, [], error)
-                return
-        self._uncommitted -= len(batch)
-        self._committed(batch, kept)
 
     def _committed(self, batch: list[tuple[_Call, Record]], kept: Mapping[str, Reply | Failed]) -> None:
         """Deliver a commit; an observer's error ends the run, and what is paid for stays counted and recorded."""
@@ -477,15 +395,12 @@ class Asker:
                 self.counts.replayed += 1
             else:
                 self.counts.failed += 1
-        try:
-            for call, record in batch:
-                self._deliver(call, record, kept.get(record.identity, record.answer))
-            self._committing = []
-            for lane in self._lanes.values():
-                self._pump(lane)
-        except Exception as error:
-            self._committing = []
-            self._abort(error)
+        for call, record in batch:
+            self._deliver(call, record, kept.get(record.identity, record.answer))
+
+    def _pump_all(self) -> None:
+        for lane in self._lanes.values():
+            self._pump(lane)
 
     def _deliver(self, call: _Call, record: Record, answer: Reply | Failed) -> None:
         # Told even where nobody waits any more: it is paid for.
@@ -506,7 +421,7 @@ class Asker:
             lane.queue.clear()
         if self._tasks and patience > 0:
             await asyncio.wait(set(self._tasks), timeout=patience)
-        await self._flushed()
+        await self._commits.settled()
 
     async def finish(self, patience: float = 0.0) -> None:
         """Drain, cancel what is still in flight, and commit what is left."""
@@ -515,16 +430,7 @@ class Asker:
             task.cancel()
         if self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._flushed()
-        if self._records or self._events:
-            self._unwritable = False
-            await self._flush()
-        self._writer.shutdown(wait=True)
-
-    async def _flushed(self) -> None:
-        """Return once no commit is under way or about to begin."""
-        while self._flushing or self._flusher is not None:
-            await (self._flusher or asyncio.sleep(0))
+        await self._commits.finish()
 
 
 def _asks_too_long(name: str, error: CallError, patience: float) -> EndpointError:
