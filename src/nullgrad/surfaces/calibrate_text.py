@@ -1,32 +1,14 @@
-"""What calibration found as text, from the same JSON values that `--json` prints."""
+"""What the calibration of nullgrad's own verdicts found as text, from the same JSON values that `--json` prints."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import IO, Any
+from typing import IO
 
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
-PIPE = 150
-"""Columns where there is no terminal."""
-
-Value = Mapping[str, Any]
-
-
-class _Console(Console):
-    def __init__(self, stream: IO[str]) -> None:
-        super().__init__(file=stream, highlight=False, width=None if stream.isatty() else PIPE)
-
-    def on_broken_pipe(self) -> None:
-        """Leave it to the command line, which gives it an exit code; rich would end the process with 1."""
-        raise BrokenPipeError
-
-    def line(self, text: str = "", style: str = "") -> None:
-        """One line of plain text, wrapped where the terminal ends."""
-        self.print(Text(text, style=style))
+from nullgrad.surfaces.calibrate_table import Lines, Value, ends, number_table, share
 
 
 def print_self(report: Value, stream: IO[str], *, full: bool = False) -> None:
@@ -37,7 +19,7 @@ def print_self(report: Value, stream: IO[str], *, full: bool = False) -> None:
         stream: where to.
         full: every contrast and family at every number of trials as well.
     """
-    console = _Console(stream)
+    console = Lines(stream)
     splits = report["splits"]
     console.line(f"Simulation: {', '.join(report['simulated'])}: no real model was asked.", "bold yellow")
     console.line(
@@ -67,7 +49,7 @@ def print_self(report: Value, stream: IO[str], *, full: bool = False) -> None:
 def _predictions(report: Value, world: str) -> Table:
     """A row for each prediction and design; by number of trials the share of studies by word."""
     sizes = report["trials"]
-    table = _table(
+    table = number_table(
         "Share of studies in which a prediction holds / fails / cannot be told, by number of trials",
         (
             "prediction",
@@ -91,8 +73,8 @@ def _predictions(report: Value, world: str) -> Table:
             design,
             rows[0]["right_words"] or "–",
             *(_three(by_size[size]) if size in by_size else "–" for size in sizes),
-            _percent(worst["wrong"]),
-            _range(worst, "wrong"),
+            share(worst["wrong"]),
+            ends(worst, "wrong"),
         )
     return table
 
@@ -102,7 +84,7 @@ def _three(row: Value) -> str:
 
 
 def _contrasts(report: Value, world: str) -> Table:
-    table = _table(
+    table = number_table(
         "Contrasts: truth in points, verdicts, errors beside α, decisions beside the plan",
         (
             "contrast", "draws", "trials", "truth", "± MC", "supported", "contradicted", "equal", "wrong", "95 %", "α",
@@ -117,12 +99,12 @@ def _contrasts(report: Value, world: str) -> Table:
             str(row["trials"]),
             f"{row['true_points']:+.2f}",
             f"{row['true_error_points']:.2f}",
-            *(_percent(row[verdict]) for verdict in ("supported", "contradicted", "equal")),
-            _percent(row["wrong"]),
-            _range(row, "wrong"),
-            _percent(row["alpha"]),
-            _percent(row["right"]),
-            "–" if row["planned"] is None else _percent(row["planned"]),
+            *(share(row[verdict]) for verdict in ("supported", "contradicted", "equal")),
+            share(row["wrong"]),
+            ends(row, "wrong"),
+            share(row["alpha"]),
+            share(row["right"]),
+            "–" if row["planned"] is None else share(row["planned"]),
         )
     return table
 
@@ -131,7 +113,7 @@ KINDS = ("wrong_supported", "wrong_contradicted", "wrong_equal")
 
 
 def _families(report: Value, world: str) -> Table:
-    table = _table(
+    table = number_table(
         "Families: share of studies with a wrong verdict in the family",
         (
             "family",
@@ -153,16 +135,16 @@ def _families(report: Value, world: str) -> Table:
             row["family"],
             row["design"],
             str(row["trials"]),
-            *(cell for kind in KINDS for cell in (_percent(row[kind]), _range(row, kind))),
-            _percent(row["alpha"]),
-            _percent(row["wrong"]),
+            *(cell for kind in KINDS for cell in (share(row[kind]), ends(row, kind))),
+            share(row["alpha"]),
+            share(row["wrong"]),
         )
     return table
 
 
 def _verdicts(report: Value, *, full: bool) -> Table:
     """Worlds by verdicts, all contrasts together; in full also by what is truly so."""
-    table = _table(
+    table = number_table(
         "Verdicts on all contrasts, share by what was said; wrong ones, and right decided ones beside the plan",
         (
             "world",
@@ -187,22 +169,19 @@ def _verdicts(report: Value, *, full: bool) -> Table:
                 row["design"],
                 str(row["trials"]),
                 row["truth"],
-                *(
-                    _percent(row[verdict])
-                    for verdict in ("supported", "contradicted", "equal", "cannot_tell")
-                ),
-                _percent(row["wrong"]),
-                _range(row, "wrong"),
-                _percent(row["right"]),
-                "–" if row["planned"] is None else _percent(row["planned"]),
+                *(share(row[verdict]) for verdict in ("supported", "contradicted", "equal", "cannot_tell")),
+                share(row["wrong"]),
+                ends(row, "wrong"),
+                share(row["right"]),
+                "–" if row["planned"] is None else share(row["planned"]),
             )
     return table
 
 
 def _errors(report: Value) -> Table:
     """Of every world and design the family that errs most, by what it says; and how many contrasts decide as planned."""
-    level = _percent(report["alpha"])
-    table = _table(
+    level = share(report["alpha"])
+    table = number_table(
         f"Wrong verdicts: share of studies in the worst family and number of trials, declared {level} (a tenth of it against the declared direction); decisions: "
         "contrasts that reach the plan",
         (
@@ -235,9 +214,9 @@ def _errors(report: Value) -> Table:
                 *(
                     cell
                     for kind, row in zip(KINDS, worst, strict=True)
-                    for cell in (_percent(row[kind]), _range(row, kind))
+                    for cell in (share(row[kind]), ends(row, kind))
                 ),
-                _percent(max(row["wrong"] for row in families)),
+                share(max(row["wrong"] for row in families)),
                 f"{reached} of {len(contrasts)}",
             )
     return table
@@ -245,7 +224,7 @@ def _errors(report: Value) -> Table:
 
 def _labels(report: Value) -> Table:
     """Dependence on labels: found with the power that the plan promises where it is true."""
-    table = _table(
+    table = number_table(
         "Dependence on labels: studies that find correct labels better than wrong ones, beside the power planned for the truth",
         ("world", "draws", "truth", *(f"{size} trials" for size in report["trials"])),
         ("world", "draws"),
@@ -263,25 +242,25 @@ def _labels(report: Value) -> Table:
                     design,
                     f"{rows[0]['true_points']:+.1f}",
                     *(
-                        _percent(row["supported"])
-                        + ("" if row["power"] is None else f" (planned {_percent(row['power'])})")
+                        share(row["supported"])
+                        + ("" if row["power"] is None else f" (planned {share(row['power'])})")
                         for row in rows
                     ),
                 )
     return table
 
 
-def _decomposition(console: _Console, rows: Sequence[Value]) -> None:
+def _decomposition(console: Lines, rows: Sequence[Value]) -> None:
     if not rows:
         return
     console.line()
-    table = _table(
+    table = number_table(
         f"Gain decomposition of final prompts against the seed prompt ({rows[0]['validation_examples']} validation and "
         f"{rows[0]['test_examples']} test examples)",
         ("world", "audits", "truth", "verdicts", "wrong", "95 %", "declared"),
         ("world", "truth", "verdicts"),
     )
-    kinds = _table(
+    kinds = number_table(
         "Gains of the margin and more whose kind is named, beside the plan; audits that say shift",
         ("world", "gains", "kind named", "95 %", "planned", "says shift", "95 %", "audits"),
         ("world",),
@@ -292,19 +271,19 @@ def _decomposition(console: _Console, rows: Sequence[Value]) -> None:
             str(row["audits"]),
             _counted(row["truth"]),
             _counted(row["verdicts"]),
-            _percent(row["wrong"]),
-            _range(row, "wrong"),
-            _percent(row["level"]),
+            share(row["wrong"]),
+            ends(row, "wrong"),
+            share(row["level"]),
         )
         due = row["planned"] is not None
         kinds.add_row(
             row["world"],
             str(row["planned_audits"]),
-            _percent(row["right"]) if due else "–",
-            _range(row, "right") if due else "–",
-            _percent(row["planned"]) if due else "–",
-            _percent(row["shifts"]),
-            _range(row, "shifts"),
+            share(row["right"]) if due else "–",
+            ends(row, "right") if due else "–",
+            share(row["planned"]) if due else "–",
+            share(row["shifts"]),
+            ends(row, "shifts"),
             str(row["audits"]),
         )
     console.print(table)
@@ -316,7 +295,7 @@ def _decomposition(console: _Console, rows: Sequence[Value]) -> None:
     )
 
 
-def _findings(console: _Console, report: Value) -> None:
+def _findings(console: Lines, report: Value) -> None:
     console.line()
     level = 100 * report["alpha"]
     console.line(
@@ -334,109 +313,8 @@ def _findings(console: _Console, report: Value) -> None:
         console.line("Verdicts are rightly decided at least as often as planned.", "green")
 
 
-def print_phantom(report: Value, stream: IO[str]) -> None:
-    """The A/A test of an optimizer, the recommendation last.
-
-    Args:
-        report: what `PhantomResult.to_dict` gives.
-        stream: where to.
-    """
-    console = _Console(stream)
-    console.line(
-        f"Simulation: {', '.join(report['simulated'])} is no real model; in it no prompt has any effect.",
-        "bold yellow",
-    )
-    rows = report["tables"]["phantom"]
-    package = f" ({report['package']})" if report["package"] else ""
-    times = report["budget_unit"] == "calls per validation example"
-    table = _table(
-        f"A/A test of {report['optimizer']}{package}: gains in points over {rows[0]['runs']} runs",
-        (
-            "rho",
-            "validation",
-            "budget" if times else report["budget_unit"],
-            "candidates",
-            "claimed",
-            "95 %",
-            "runs with a gain",
-            "95 %",
-            "fresh data",
-            "95 %",
-        ),
-        (),
-    )
-    for row in rows:
-        table.add_row(
-            f"{row['rho']:g}",
-            str(row["validation"]),
-            f"{row['budget']} x" if times else f"{row['budget']:,}",
-            f"{row['candidates']:.3g}",
-            Text(f"{row['claimed_points']:+.2f}", style="green" if row["under"] else "yellow"),
-            _points(row, "claimed"),
-            _percent(row["share_with_gain"]),
-            _range(row, "share"),
-            f"{row['fresh_points']:+.2f}",
-            _points(row, "fresh"),
-        )
-    console.print(table)
-    console.line(
-        "rho: correlation of the answers of different prompts to one example; 0 is the worst case.", "dim"
-    )
-    if times:
-        console.line("budget: calls that a run may make, as a multiple of the validation examples.", "dim")
-    for line in recommendation(report):
-        console.line(line)
-
-
-def recommendation(report: Value) -> list[str]:
-    """How many examples and candidates keep the phantom gain under the stated size, a line for each correlation."""
-    size = report["size_points"]
-    if not report["selects_on_validation"]:
-        return [
-            f"{report['optimizer']} selects nothing on validation: what it claims there is as good as fresh data. No number "
-            "of examples or candidates inflates it."
-        ]
-    lines = [f"To keep the phantom gain under {size:g} point{'' if size == 1 else 's'}:"]
-    for rho in dict.fromkeys(row["rho"] for row in report["tables"]["recommendation"]):
-        kept = [one for one in report["kept"] if one["rho"] == rho]
-        needed = [one for one in report["tables"]["recommendation"] if one["rho"] == rho]
-        shown = "; ".join(
-            f"up to {one['candidates']:.3g} candidates with {one['validation']} validation examples"
-            for one in kept
-        )
-        rest = ", ".join(
-            f"{one['candidates']:.3g} candidates need {one['validation_needed']:,}" for one in needed
-        )
-        lines.append(
-            f"  rho {rho:g}: {shown or 'nothing that was tried keeps it'}. By the root law {rest} examples."
-        )
-    lines.append("What a sealed test says is not inflated, whatever was selected before.")
-    return lines
-
-
 def _own(rows: Sequence[Value], world: str) -> list[Value]:
     return [row for row in rows if row["world"] == world]
-
-
-def _table(title: str, names: Sequence[str], left: Sequence[str]) -> Table:
-    """Columns of numbers are never cut."""
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    for name in names:
-        words = name in left
-        table.add_column(name, justify="left" if words else "right", no_wrap=not words, overflow="fold")
-    return table
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.1f} %"
-
-
-def _range(row: Value, name: str) -> str:
-    return f"{100 * row[f'{name}_low']:.1f}–{100 * row[f'{name}_high']:.1f}"
-
-
-def _points(row: Value, name: str) -> str:
-    return f"{row[f'{name}_low_points']:+.2f} to {row[f'{name}_high_points']:+.2f}"
 
 
 def _counted(counts: Mapping[str, int]) -> str:

@@ -126,7 +126,7 @@ def _self(options: dict[str, Any]) -> int:
 
 def _optimizer(options: dict[str, Any]) -> int:
     from nullgrad.api.calibrate import calibrate_optimizer
-    from nullgrad.surfaces.calibrate_text import print_phantom
+    from nullgrad.surfaces.phantom_text import print_phantom
 
     more: dict[str, Any] = {}
     if options["validation"] is not None:
