@@ -202,7 +202,7 @@ class Desk:
         try:
             self._session.asker.submit(asks)
         except Exception as error:
-            # Others may hold what of it was handed over: all who wait are told the same way.
+            # Whoever waits is told, however much of it was handed over before.
             for _, deliver in asks:
                 deliver(error)
 
