@@ -41,8 +41,8 @@ def score(text: str, shift: int) -> int:
 
 
 def begin(seen: Visitor, name: str) -> None:
-    # A page focuses its field a moment after it is there; what is typed before goes nowhere.
-    seen.page.wait_for_function("document.activeElement && document.activeElement.name === 'rater'")
+    # The page focuses its field a moment after it is there, and what is typed before goes nowhere.
+    seen.page.focus("[name=rater]")
     seen.page.keyboard.type(name)
     seen.page.keyboard.press("Enter")
     seen.page.wait_for_selector("#rate, #done")
