@@ -112,6 +112,7 @@ def test_pairs_by_keyboard(
     options = ["--pairwise", "--ledger", "l.db", "--pairs", "4", "--raters", "anna,ben", "--ratings", ratings]
     with served(folder, "rate", *options) as address, visiting(started, address) as seen:
         page = seen.page
+        page.focus("[name=rater]")
         page.keyboard.press("Tab")
         with page.expect_navigation():
             page.keyboard.press("Enter")
