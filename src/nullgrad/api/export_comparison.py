@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from nullgrad.api.export_figures import CONTRAST_FIGURES, known
 from nullgrad.edges.export.values import Figure, TrackedRun
 
 Value = Mapping[str, Any]
@@ -15,7 +16,6 @@ ENTRY_FIGURES = (
     "score", "sealed_points", "sealed_low_points", "sealed_high_points", "claimed_points", "phantom_points", "calls",
     "tokens", "usd", "seconds", "words", "failed",
 )  # fmt: skip
-CONTRAST_FIGURES = ("difference_points", "low_points", "high_points", "p_holm", "detectable_points")
 TRIAL_FIGURES = (
     "sealed_points", "claimed", "claimed_seed", "claimed_points", "phantom_points", "calls", "calls_paid", "tokens", "usd",
     "seconds", "words", "unparsed", "missing", "failures",
@@ -85,8 +85,7 @@ def _trial(
 
 
 def _figures(report: Value) -> Iterator[Figure]:
-    if report["seed_prompt"]["score"] is not None:
-        yield Figure("test_seed", report["seed_prompt"]["score"])
+    yield from known("test_seed", report["seed_prompt"]["score"])
     for row in report["tables"]["entries"]:
         yield from _known(f"entry/{row['entry']}/", row, ENTRY_FIGURES)
     for row in report["tables"]["contrasts"]:
@@ -105,5 +104,4 @@ def _spent(report: Value) -> Iterator[Figure]:
 
 def _known(prefix: str, row: Value, names: tuple[str, ...]) -> Iterator[Figure]:
     for name in names:
-        if row[name] is not None:
-            yield Figure(prefix + name, row[name])
+        yield from known(prefix + name, row[name])

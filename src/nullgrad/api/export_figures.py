@@ -46,9 +46,9 @@ def spent(report: Mapping[str, Any]) -> Iterator[Figure]:
 def course(facts: TrialFacts) -> Iterator[Figure]:
     """By step: mean of the current prompt on validation, and on its batch; by right labels, and by those that were shown."""
     for step, row in validation_rows(facts).items():
-        known = [float(score) for score in row if score == score]
-        if known:
-            yield Figure("validation", sum(known) / len(known), step)
+        seen = [float(score) for score in row if score == score]
+        if seen:
+            yield Figure("validation", sum(seen) / len(seen), step)
     for name, labels in (("train", TRUE), ("train_shown", SHOWN)):
         for step, batch in sorted(train_scores(facts, parse_arm(facts.arm), labels).items()):
             mean = mean_known(score for _, score in batch)
@@ -64,18 +64,18 @@ def gain_figures(report: Mapping[str, Any]) -> Iterator[Figure]:
     test = report["test"]
     gain = test["gain"]
     for which in ("seed", "best"):
-        yield from _known(f"test_{which}", test[which]["score"])
+        yield from known(f"test_{which}", test[which]["score"])
         yield from _ends(f"test_{which}", test[which]["ci95"])
         for kind, count in test[which]["outcomes"].items():
             yield Figure(f"test_{which}_{kind}", count)
-    yield from _known("gain_points", gain["points"])
+    yield from known("gain_points", gain["points"])
     yield from _ends("gain_points", gain["ci95"])
-    yield from _known("p_mcnemar", gain["p_mcnemar"])
+    yield from known("p_mcnemar", gain["p_mcnemar"])
     for label, row in report["classes"].items():
         for which in ("seed", "best"):
-            yield from _known(f"recall_{which}/{label}", row[which]["recall"])
+            yield from known(f"recall_{which}/{label}", row[which]["recall"])
     for rung in (report["attribution"]["ladder"] or {}).get("steps", ()):
-        yield from _known(f"attribution_points/{rung['ingredient']}", rung["points"])
+        yield from known(f"attribution_points/{rung['ingredient']}", rung["points"])
         yield from _ends(f"attribution_points/{rung['ingredient']}", rung["ci95"])
 
 
@@ -83,13 +83,14 @@ def study_figures(tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator
     """Of a study: its contrasts, in points, and the mean test score of each arm, a share."""
     for row in tables["contrasts"]:
         for name in CONTRAST_FIGURES:
-            yield from _known(f"contrast/{row['cell']}/{row['name']}/{name}", row[name])
+            yield from known(f"contrast/{row['cell']}/{row['name']}/{name}", row[name])
     for row in tables["arms"]:
         for name in ("mean", "low", "high"):
-            yield from _known(f"arm/{row['cell']}/{row['arm']}/test_{name}", row[name])
+            yield from known(f"arm/{row['cell']}/{row['arm']}/test_{name}", row[name])
 
 
-def _known(name: str, value: float | None) -> Iterator[Figure]:
+def known(name: str, value: float | None) -> Iterator[Figure]:
+    """A figure of a value, none where it is unknown."""
     if value is not None:
         yield Figure(name, value)
 
